@@ -1,0 +1,93 @@
+"""Arrays as blobs, records as JSON, and the refusal of numbers that are not finite.
+
+Fixed-width arrays are big-endian, so that SQL reads them through `hex()`; compressed ones are little-endian.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neuroexplain.errors import CatalogueError
+from neuroexplain.records import Floats
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def fixed(values: ArrayLike, width: int) -> bytes:
+    """Unsigned integers of `width` bytes each, big-endian."""
+    return np.asarray(values).astype(f">u{width}").tobytes()
+
+
+def unfixed(blob: bytes, width: int) -> NDArray[np.int64]:
+    """The reverse of `fixed`."""
+    return np.frombuffer(blob, f">u{width}").astype(np.int64)
+
+
+def halves(values: ArrayLike) -> bytes:
+    """Compressed float16."""
+    return zlib.compress(np.asarray(values).astype("<f2").tobytes(), 1)
+
+
+def unhalves(blob: bytes) -> Floats:
+    """The reverse of `halves`, as float32."""
+    return np.frombuffer(zlib.decompress(blob), "<f2").astype(np.float32)
+
+
+def words(values: ArrayLike) -> bytes:
+    """Compressed uint32."""
+    return zlib.compress(np.asarray(values).astype("<u4").tobytes(), 1)
+
+
+def unwords(blob: bytes) -> NDArray[np.uint32]:
+    """The reverse of `words`."""
+    return np.frombuffer(zlib.decompress(blob), "<u4").astype(np.uint32)
+
+
+def split(values: Floats, lengths: list[int]) -> list[Floats]:
+    """Cut concatenated values into pieces of the given lengths."""
+    ends = np.cumsum(lengths)
+    return [values[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+
+
+def to_json(value: Any, what: str) -> str:
+    """JSON text.
+
+    Raises:
+        CatalogueError: it holds NaN or infinity.
+    """
+    try:
+        return json.dumps(dict(value) if isinstance(value, Mapping) else value, allow_nan=False)
+    except ValueError as error:
+        raise CatalogueError(f"{what} cannot be stored: {error}") from None
+
+
+def finite(what: str, **numbers: float | None) -> None:
+    """Refuse numbers that SQLite would turn into NULL or keep as infinity.
+
+    Raises:
+        CatalogueError: one of them is NaN or infinite.
+    """
+    for name, number in numbers.items():
+        if number is not None and not math.isfinite(number):
+            raise CatalogueError(
+                f"{what}: {name} is {number}; undefined numbers are stored as None with a reason"
+            )
+
+
+def clean(value: Any) -> Any:
+    """A text without lone surrogates, which UTF-8 cannot hold (replies of language models have them); others as they are."""
+    return _SURROGATES.sub("\ufffd", value) if isinstance(value, str) else value
+
+
+def now() -> str:
+    """The time as ISO text in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

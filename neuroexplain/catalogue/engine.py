@@ -1,0 +1,169 @@
+"""Opening a catalogue file, transactions on it, and its errors as one line.
+
+SQLite is set up for several processes that write at once: write-ahead log, and transactions that take the write
+lock when they begin. Left at its defaults the driver loses updates without a word.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, insert
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import SQLModel
+
+from neuroexplain.catalogue import migrations
+from neuroexplain.catalogue.codec import clean
+from neuroexplain.errors import CatalogueError
+
+TIMEOUT = 30.0
+"""Seconds that a transaction waits for another process."""
+
+REASONS = {
+    sqlite3.SQLITE_BUSY: "is locked by another process; wait until it is done, or end it",
+    sqlite3.SQLITE_LOCKED: "is locked by another process; wait until it is done, or end it",
+    sqlite3.SQLITE_NOTADB: "is no SQLite file; give the path of a catalogue by --catalogue",
+    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup",
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full; make room and run the same command again",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk reports an error",
+    sqlite3.SQLITE_READONLY: "cannot be written: the file or its folder is read-only",
+    sqlite3.SQLITE_PERM: "cannot be opened: no permission",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: check that the folder exists and may be written",
+    sqlite3.SQLITE_TOOBIG: "refuses a text or array of more than a gigabyte",
+}
+
+
+class Database:
+    """One catalogue file; may be used from several threads, each in a transaction of its own."""
+
+    def __init__(self, path: Path, *, read_only: bool, timeout: float = TIMEOUT) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._engine = _open(path, read_only, timeout)
+        self._writer = self._engine.execution_options(writes=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the file, whatever others write meanwhile."""
+        with translated(self.path), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that holds the write lock; all of it is kept, or nothing.
+
+        Raises:
+            CatalogueError: the catalogue was opened read-only.
+        """
+        if self.read_only:
+            raise CatalogueError(f"catalogue {self.path} is open for reading only")
+        with translated(self.path), self._writer.connect() as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def add(connection: Connection, table: type[SQLModel], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert rows, with the texts made fit for UTF-8."""
+    values = [{name: clean(value) for name, value in row.items()} for row in rows]
+    if values:
+        connection.execute(insert(table), values)
+
+
+def add_one(connection: Connection, table: type[SQLModel], row: Mapping[str, Any]) -> int:
+    """Insert a row into a table with an `id`, and return that."""
+    values = {name: clean(value) for name, value in row.items()}
+    key = connection.execute(insert(table).values(**values)).inserted_primary_key
+    if key is None:
+        raise AssertionError(f"{table.__name__} has no primary key")
+    return int(key[0])
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors that a user can mend, as CatalogueError; others are bugs and pass."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        _explain(path, error, error)
+    except DBAPIError as error:
+        _explain(path, error.orig, error)
+
+
+def _explain(path: Path, cause: BaseException | None, error: Exception) -> NoReturn:
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest are details
+    if code in REASONS:
+        raise CatalogueError(f"catalogue {path} {REASONS[code]}") from error
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        raise CatalogueError(f"catalogue {path} refuses a row: {cause}") from error
+    raise error
+
+
+def _open(path: Path, read_only: bool, timeout: float) -> Engine:
+    if path.is_dir():
+        raise CatalogueError(f"catalogue {path} is a folder; give a file in it")
+    if read_only and not path.exists():
+        raise CatalogueError(
+            f"no catalogue {path}; `neuroexplain collect` makes one, --catalogue names another"
+        )
+
+    def connect() -> sqlite3.Connection:
+        return _connect(path, read_only, timeout)
+
+    with translated(path), closing(connect()) as connection:
+        _prepare(connection, path, read_only, timeout)
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _connect(path: Path, read_only: bool, timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rwc'}",
+        uri=True,
+        timeout=timeout,
+        isolation_level=None,  # transactions begin where we say, in _begin
+        check_same_thread=False,
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, read_only: bool, timeout: float) -> None:
+    ready = migrations.check(connection, path)
+    if read_only:
+        if not ready:
+            raise CatalogueError(
+                f"catalogue {path} is empty or has an older schema; any command that writes to it upgrades it"
+            )
+        return
+    _use_wal(connection, timeout)
+    if not ready:
+        migrations.upgrade(connection)
+
+
+def _use_wal(connection: sqlite3.Connection, timeout: float) -> None:
+    # SQLite does not wait for the lock that this change needs, so two processes that make the same file would clash.
+    give_up = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)

@@ -1,0 +1,230 @@
+"""Saving and finding explanations, simulations, scores and n-grams."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, exists, or_, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from neuroexplain.catalogue import codec, tables
+from neuroexplain.catalogue.engine import add, add_one
+from neuroexplain.catalogue.reader import Collection, collection_of
+from neuroexplain.catalogue.spans import SpanReader
+from neuroexplain.records import (
+    Explanation,
+    Failure,
+    NeuronId,
+    Ngram,
+    Score,
+    Simulation,
+    SpanSimulation,
+    Split,
+)
+
+_NUMBERS = ("value", "ci_low", "ci_high", "null_mean", "p_value", "floor", "coverage")
+
+
+def save_explanation(
+    connection: Connection,
+    run_id: int,
+    collection_id: int,
+    neuron_id: int,
+    key: str,
+    explanation: Explanation,
+    parent_id: int | None,
+) -> int:
+    """Add an explanation or the record of a failed one."""
+    codec.finite(f"explanation of {explanation.neuron}", scale=explanation.scale)
+    failure, data = explanation.failure, explanation.data
+    row = {
+        "key": key,
+        "collection_id": collection_id,
+        "neuron_id": neuron_id,
+        "polarity": explanation.neuron.polarity,
+        "explainer": explanation.explainer,
+        "llm": explanation.llm,
+        "settings": codec.to_json(explanation.settings, "settings of the explainer"),
+        "template_sha256": explanation.template_sha256,
+        "prompt_sha256": explanation.prompt_sha256,
+        "text": explanation.text,
+        "data": None if data is None else codec.to_json(data, "data of the explanation"),
+        "scale": float(explanation.scale),
+        "status": explanation.status,
+        **_failure(failure),
+        "parent_id": parent_id,
+        "run_id": run_id,
+        "created_at": codec.now(),
+    }
+    return add_one(connection, tables.Explanation, row)
+
+
+def _failure(failure: Failure | None) -> dict[str, Any]:
+    names = ("reason", "message", "raw_reply")
+    return {name: None if failure is None else getattr(failure, name) for name in names}
+
+
+def superseded(table: type[tables.Explanation]) -> ColumnElement[bool]:
+    """Whether an explanation of the same key replaces a row: a later one, or a good one if the row is a failure."""
+    other = aliased(tables.Explanation)
+    later = and_(col(other.status) == col(table.status), col(other.id) > col(table.id))
+    better = and_(col(other.status) == "ok", col(table.status) == "failed")
+    return exists().where(col(other.key) == col(table.key), or_(later, better))
+
+
+def find_explanations(
+    connection: Connection, *conditions: ColumnElement[bool]
+) -> list[tuple[int, Explanation]]:
+    """Good explanations that meet the conditions, the newest of every key, by id."""
+    table = tables.Explanation
+    query = _explanations().where(col(table.status) == "ok", ~superseded(table), *conditions)
+    return [
+        (row.id, _explanation(row)) for row in connection.execute(query.order_by(col(table.id)))
+    ]
+
+
+def _explanations() -> Select[*tuple[Any, ...]]:
+    table, neuron, subject = tables.Explanation, tables.Neuron, tables.Subject
+    return (
+        select(table, col(subject.name), col(neuron.layer), col(neuron.idx))
+        .join(neuron, col(neuron.id) == col(table.neuron_id))
+        .join(subject, col(subject.id) == col(neuron.subject_id))
+    )
+
+
+def _explanation(row: Row[Any]) -> Explanation:
+    return Explanation(
+        neuron=NeuronId(row.name, row.layer, row.idx, row.polarity),
+        explainer=row.explainer,
+        text=row.text,
+        scale=row.scale,
+        data=None if row.data is None else json.loads(row.data),
+        llm=row.llm,
+        settings=json.loads(row.settings),
+        template_sha256=row.template_sha256,
+        prompt_sha256=row.prompt_sha256,
+    )
+
+
+def save_simulation(
+    connection: Connection,
+    run_id: int,
+    explanation_id: int,
+    key: str,
+    split: Split,
+    simulation: Simulation,
+) -> int:
+    """Add a simulation with its failed spans."""
+    spans, expected, failures = [], [], []
+    for entry in simulation.spans:
+        if entry.expected is not None:
+            for level in (entry.expected.min(initial=0), entry.expected.max(initial=0)):
+                codec.finite(f"simulation of span {entry.span.span}", level=float(level))
+            spans.append(entry.span.span)
+            expected.append(entry.expected)
+        if entry.failure is not None:
+            failures.append({"span": entry.span.span, **_failure(entry.failure)})
+    row = {
+        "explanation_id": explanation_id,
+        "key": key,
+        "split": split,
+        "simulator": simulation.simulator,
+        "llm": simulation.llm,
+        "settings": codec.to_json(simulation.settings, "settings of the simulator"),
+        "n": len(spans),
+        "spans": codec.fixed(spans, 4),
+        "expected": codec.halves(np.concatenate(expected) if expected else []),
+        "run_id": run_id,
+        "created_at": codec.now(),
+    }
+    simulation_id = add_one(connection, tables.Simulation, row)
+    rows = ({"simulation_id": simulation_id, **failure} for failure in failures)
+    add(connection, tables.SimulationFailure, rows)
+    return simulation_id
+
+
+def find_simulation(
+    connection: Connection, spans: SpanReader, key: str
+) -> tuple[int, Simulation] | None:
+    """The newest simulation of a key in which no span failed."""
+    table, failure = tables.Simulation, tables.SimulationFailure
+    failed = exists().where(col(failure.simulation_id) == col(table.id))
+    row = connection.execute(
+        select(table).where(col(table.key) == key, ~failed).order_by(col(table.id).desc()).limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    corpus_id = collection_of(connection, row.explanation_id).corpus_id
+    return row.id, Simulation(
+        simulator=row.simulator,
+        spans=simulated(connection, spans, corpus_id, row),
+        llm=row.llm,
+        settings=json.loads(row.settings),
+    )
+
+
+def simulated(
+    connection: Connection, spans: SpanReader, corpus_id: int, row: Row[Any]
+) -> tuple[SpanSimulation, ...]:
+    """The spans of a simulation's row that worked."""
+    numbers = codec.unfixed(row.spans, 4).tolist()
+    found = spans.read(connection, corpus_id, numbers)
+    levels = codec.split(codec.unhalves(row.expected), [len(found[n]) for n in numbers])
+    return tuple(
+        SpanSimulation(found[n], expected) for n, expected in zip(numbers, levels, strict=True)
+    )
+
+
+def save_scores(
+    connection: Connection,
+    run_id: int,
+    explanation_id: int,
+    simulation_id: int,
+    key: str,
+    split: Split,
+    scores: Sequence[Score],
+    simulation: Simulation,
+) -> None:
+    """Add scores; one that is there already, by key, explanation and scorer, stays as it is."""
+    for score in scores:
+        numbers = {name: getattr(score, name) for name in _NUMBERS}
+        codec.finite(f"score {score.scorer} of explanation {explanation_id}", **numbers)
+        row = {
+            **asdict(score),
+            "explanation_id": explanation_id,
+            "simulation_id": simulation_id,
+            "key": key,
+            "simulator": simulation.simulator,
+            "llm": simulation.llm,
+            "split": split,
+            "run_id": run_id,
+            "created_at": codec.now(),
+        }
+        unique = ["key", "explanation_id", "scorer"]
+        connection.execute(
+            insert(tables.Score).values(**row).on_conflict_do_nothing(index_elements=unique)
+        )
+
+
+def save_ngrams(
+    connection: Connection,
+    collection: Collection,
+    neuron_id: int,
+    polarity: int,
+    ngrams: Sequence[Ngram],
+) -> None:
+    """Replace the n-grams of a neuron's polarity."""
+    place = {"neuron_id": neuron_id, "collection_id": collection.id, "polarity": polarity}
+    connection.execute(delete(tables.Ngram).filter_by(**place))
+    rows = []
+    for rank, ngram in enumerate(ngrams):
+        numbers = {"mean_response": ngram.mean_response, "max_response": ngram.max_response}
+        codec.finite(f"n-gram {ngram.text!r}", **numbers)
+        rows.append({**place, "rank": rank, "ngram": ngram.text, **numbers, "count": ngram.count})
+    add(connection, tables.Ngram, rows)

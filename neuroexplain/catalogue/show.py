@@ -1,0 +1,144 @@
+"""One neuron as the JSON object of `neuroexplain show --json`: finite numbers or null."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+from sqlmodel import col
+
+from neuroexplain.catalogue import reader, results, tables
+from neuroexplain.catalogue.spans import SpanReader
+from neuroexplain.records import SPLITS, Exemplar, Floats, NeuronId
+
+_SCORE = (
+    *("scorer", "simulator", "split", "value", "ci_low", "ci_high", "null_mean", "null_n"),
+    *("p_value", "null_reason", "floor", "n_tokens", "n_nonzero", "coverage", "reason"),
+)
+_Lists = dict[int, list[dict[str, Any]]]
+
+
+def show(
+    connection: Connection, spans: SpanReader, collection: reader.Collection, neuron: NeuronId
+) -> dict[str, Any]:
+    """All about a neuron of a current collection, on the side of its polarity."""
+    row = reader.neuron_id(connection, collection, neuron)
+    polarity = neuron.polarity
+    kept = reader.exemplars(connection, spans, collection, row, polarity, SPLITS)
+    return {
+        "neuron": {
+            "subject": neuron.subject,
+            "layer": neuron.layer,
+            "index": neuron.index,
+            "polarity": polarity,
+            "site": collection.subject.site,
+        },
+        "statistics": asdict(reader.statistics(connection, collection, row)),
+        "exemplars": [_exemplar(e) for e in kept],
+        "explanations": _explanations(connection, spans, row, polarity),
+        "ngrams": _ngrams(connection, collection.id, row, polarity),
+    }
+
+
+def _exemplar(exemplar: Exemplar) -> dict[str, Any]:
+    return {
+        "split": exemplar.split,
+        "kind": exemplar.kind,
+        "rank": exemplar.rank,
+        "document": exemplar.span.document,
+        "start": exemplar.span.start,
+        "tokens": list(exemplar.span.tokens),
+        "activations": exemplar.activations.tolist(),
+        "inclusion_probability": exemplar.inclusion_probability,
+        "first": exemplar.span.first,
+        "peak": exemplar.peak,
+        "peak_position": exemplar.peak_position,
+    }
+
+
+def _explanations(
+    connection: Connection, spans: SpanReader, neuron: int, polarity: int
+) -> list[dict[str, Any]]:
+    table = tables.Explanation
+    rows = connection.execute(
+        select(table)
+        .filter_by(neuron_id=neuron, polarity=polarity)
+        .where(~results.superseded(table))
+        .order_by(col(table.id))
+    ).all()
+    ids = [row.id for row in rows]
+    scores = _scores(connection, ids)
+    simulations = _simulations(connection, spans, ids)
+    return [
+        {
+            "id": row.id,
+            "text": row.text,
+            "explainer": row.explainer,
+            "llm": row.llm,
+            "status": row.status,
+            "reason": row.reason,
+            "parent_id": row.parent_id,
+            "created_at": row.created_at,
+            "scores": scores.get(row.id, []),
+            "simulations": simulations.get(row.id, []),
+        }
+        for row in rows
+    ]
+
+
+def _scores(connection: Connection, explanations: list[int]) -> _Lists:
+    table = tables.Score
+    found: _Lists = defaultdict(list)
+    query = select(table).where(col(table.explanation_id).in_(explanations))
+    for row in connection.execute(query.order_by(col(table.id))):
+        found[row.explanation_id].append({name: row._mapping[name] for name in _SCORE})
+    return found
+
+
+def _simulations(connection: Connection, spans: SpanReader, explanations: list[int]) -> _Lists:
+    table = tables.Simulation
+    found: _Lists = defaultdict(list)
+    query = select(table).where(col(table.explanation_id).in_(explanations))
+    for row in connection.execute(query.order_by(col(table.id))).all():
+        found[row.explanation_id] += _simulation(connection, spans, row)
+    return found
+
+
+def _simulation(connection: Connection, spans: SpanReader, row: Row[Any]) -> list[dict[str, Any]]:
+    corpus_id = reader.collection_of(connection, row.explanation_id).corpus_id
+    table = tables.SimulationFailure
+    failures = connection.execute(select(table).filter_by(simulation_id=row.id)).all()
+    lost = spans.read(connection, corpus_id, [f.span for f in failures])
+    entries: list[tuple[Any, Floats | None, str | None]] = [
+        (s.span, s.expected, None) for s in results.simulated(connection, spans, corpus_id, row)
+    ]
+    entries += [(lost[f.span], None, f.reason) for f in failures]
+    return [
+        {
+            "split": row.split,
+            "document": span.document,
+            "start": span.start,
+            "expected": None if expected is None else expected.tolist(),
+            "status": "ok" if reason is None else "failed",
+            "reason": reason,
+            "simulator": row.simulator,
+            "tokens": list(span.tokens),
+        }
+        for span, expected, reason in entries
+    ]
+
+
+def _ngrams(
+    connection: Connection, collection_id: int, neuron: int, polarity: int
+) -> list[dict[str, Any]]:
+    table = tables.Ngram
+    query = select(table).filter_by(
+        neuron_id=neuron, collection_id=collection_id, polarity=polarity
+    )
+    names = ("ngram", "mean_response", "max_response", "count")
+    return [
+        {name: row._mapping[name] for name in names}
+        for row in connection.execute(query.order_by(col(table.rank)))
+    ]

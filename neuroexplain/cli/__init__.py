@@ -1,0 +1,57 @@
+"""The command line: one file per command; each parses, calls one function and prints.
+
+Data goes to standard output, progress and messages to standard error. Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from neuroexplain import __version__
+from neuroexplain.cli.collect import collect
+from neuroexplain.cli.explain import explain
+from neuroexplain.cli.plugins import plugins
+from neuroexplain.cli.runs import runs
+from neuroexplain.cli.score import score
+from neuroexplain.cli.search import search
+from neuroexplain.cli.show import show
+from neuroexplain.cli.sweep import sweep
+from neuroexplain.errors import NeuroexplainError
+
+INTERRUPTED = 130
+
+
+class Group(click.Group):
+    """Turns what the user can mend into one line and exit code 1, and an interruption into exit code 130."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except NeuroexplainError as error:
+            raise click.ClickException(" ".join(str(error).split())) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted; the same command goes on from here", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="neuroexplain")
+def cli() -> None:
+    """Explain the neurons of language models with language models, and say what the scores mean.
+
+    Every option can be set by an environment variable: --top-k is NEUROEXPLAIN_TOP_K.
+    """
+
+
+for command in (collect, explain, score, sweep, search, show, runs, plugins):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point of the `neuroexplain` program."""
+    cli()

@@ -1,0 +1,37 @@
+"""`neuroexplain explain`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from neuroexplain.cli import options
+
+
+@click.command()
+@options.subject_name
+@options.neurons
+@options.explaining
+@options.calling
+@options.seed
+@options.running
+@options.as_json
+def explain(**values: Any) -> None:
+    """Explain neurons that have been collected."""
+    from neuroexplain.cli.running import report, run
+    from neuroexplain.config import run_key
+    from neuroexplain.registry import check
+    from neuroexplain.runner import explain as explain_
+    from neuroexplain.runner import neurons_of
+
+    config = options.explain_config(values)
+    check("explainer", config.explainer, config.settings)
+
+    def work(current: Any) -> dict[str, Any]:
+        collection = current.catalogue.collection(values["subject"])
+        neurons = neurons_of(collection, values["neurons"], values["seed"])
+        explain_(current, collection, neurons, config)
+        return {"neurons": len(neurons), "config": run_key(config)}
+
+    report(*run("explain", config, values, work), values["json"])

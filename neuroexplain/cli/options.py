@@ -1,0 +1,199 @@
+"""Options that several commands share, and how their values become configurations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+
+from neuroexplain.config import CollectConfig, ExplainConfig, ScoreConfig
+from neuroexplain.errors import ConfigError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def option(name: str, help: str, **attributes: Any) -> Callable[[Command], Command]:
+    """A click option with its environment variable `NEUROEXPLAIN_NAME`."""
+    if not attributes.get("is_flag") and attributes.get("default") is not None:
+        attributes.setdefault("show_default", True)
+    variable = "NEUROEXPLAIN_" + name.strip("-").upper().replace("-", "_")
+    return click.option(name, help=help, envvar=variable, **attributes)
+
+
+def several(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Some options as one decorator, listed in the order given."""
+
+    def decorate(command: Command) -> Command:
+        for one in reversed(options):
+            command = one(command)
+        return command
+
+    return decorate
+
+
+catalogue = option("--catalogue", "SQLite file of the catalogue.", default="neuroexplain.sqlite")
+as_json = option("--json", "Print JSON.", is_flag=True)
+seed = option("--seed", "Of every random choice.", type=int, default=0)
+neurons = option(
+    "--neurons",
+    "Which: *, 3:*, 3:17, 3:0-99, random:200, unions by comma, + or - behind each for the polarity.",
+    default="random:200",
+)
+subject_name = option(
+    "--subject", "Subject's name, where the catalogue holds several.", default=None
+)
+
+collecting = several(
+    option(
+        "--subject",
+        "Model: minilm, smollm2, a hub id, a directory, a .gguf file.",
+        default="minilm",
+    ),
+    option(
+        "--corpus",
+        "Texts: docs, a file or directory of .txt/.jsonl/.parquet, hf:NAME.",
+        default="docs",
+    ),
+    option("--tokens", "Read until this many tokens.", type=int, default=100_000),
+    option("--seq-len", "Tokens in a span.", type=int, default=64),
+    option("--layers", "Layers: *, 0-5, 0,3,7.", default="*"),
+    option("--top-k", "Strongest spans kept per neuron, split and polarity.", type=int, default=20),
+    option("--random-spans", "Uniform random spans kept per split.", type=int, default=20),
+    option("--quantile-bands", "Bands by peak activation.", type=int, default=5),
+    option("--per-band", "Spans kept of each band.", type=int, default=2),
+    option(
+        "--text-field",
+        "Field that holds the text in .jsonl, .parquet and hf: corpora.",
+        default="text",
+    ),
+    option(
+        "--include-first", "Count position 0 too, an attention sink in many decoders.", is_flag=True
+    ),
+    option("--dtype", "Number type of the subject's weights.", default="float32"),
+    option("--batch-size", "Spans per forward pass.", type=click.IntRange(1), default=32),
+    option(
+        "--allow-pickle", "Read weights that are not safetensors; they can run code.", is_flag=True
+    ),
+    option("--trust-remote-code", "Run model code that comes with the weights.", is_flag=True),
+)
+running = several(
+    option("--device", "Where models run: cpu, cuda, mps.", default="cpu"),
+    option("--threads", "CPU threads of models.", type=click.IntRange(1), default=2),
+    catalogue,
+)
+calling = several(
+    option(
+        "--llm",
+        "Language model: openai:MODEL, local:SUBJECT, scripted:FILE or none.",
+        default="none",
+    ),
+    option("--base-url", "Server of an openai: model; else OPENAI_BASE_URL.", default=None),
+    option("--llm-dtype", "Number type of a local: model.", default="float32"),
+    option("--concurrency", "Neurons in flight.", type=click.IntRange(1), default=8),
+    option("--no-cache", "Ask again even where the ledger has the reply.", is_flag=True),
+)
+explaining = several(
+    option("--explainer", "Which explainer; see neuroexplain plugins.", default="ngram"),
+    option("--set", "Setting of the explainer, key=value; may be repeated.", multiple=True),
+)
+scoring = several(
+    option("--simulator", "Which simulator; the default fits the explainer.", default=None),
+    option(
+        "--simulator-set", "Setting of the simulator, key=value; may be repeated.", multiple=True
+    ),
+    option(
+        "--scorer", "Which scorer; may be repeated.  [default: both correlations]", multiple=True
+    ),
+    option("--score-top", "Strongest test spans that are scored.", type=int, default=5),
+    option("--score-random", "Random test spans that are scored.", type=int, default=5),
+    option(
+        "--score-quantile", "Test spans of each quantile band that are scored.", type=int, default=1
+    ),
+    option(
+        "--null",
+        "Other explanations of the layer that make the null; 0 for none.",
+        type=int,
+        default=20,
+    ),
+    option("--bootstrap", "Resamples for the interval.", type=int, default=1000),
+)
+
+
+def settings(pairs: Iterable[str]) -> dict[str, Any]:
+    """Settings from `key=value` texts.
+
+    Raises:
+        ConfigError: one has no `=`.
+    """
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ConfigError(f'--set wants key=value, not "{pair}"')
+        found[key.replace("-", "_")] = value
+    return found
+
+
+def collect_config(values: dict[str, Any]) -> CollectConfig:
+    """The collector's configuration from a command's options."""
+    return CollectConfig(
+        subject=values["subject"],
+        corpus=values["corpus"],
+        tokens=values["tokens"],
+        seq_len=values["seq_len"],
+        layers=values["layers"],
+        top_k=values["top_k"],
+        random=values["random_spans"],
+        quantile_bands=values["quantile_bands"],
+        per_band=values["per_band"],
+        text_field=values["text_field"],
+        include_first=values["include_first"],
+        seed=values["seed"],
+        dtype=values["dtype"],
+    )
+
+
+def explain_config(values: dict[str, Any]) -> ExplainConfig:
+    """The explainer's configuration from a command's options."""
+    return ExplainConfig(
+        explainer=values["explainer"],
+        settings=settings(values["set"]),
+        llm=values["llm"],
+        base_url=values["base_url"],
+        seed=values["seed"],
+    )
+
+
+def score_config(values: dict[str, Any]) -> ScoreConfig:
+    """The scoring configuration from a command's options."""
+    llm = values["llm"]
+    simulator = values["simulator"] or default_simulator(values.get("explainer"), llm)
+    return ScoreConfig(
+        simulator=simulator,
+        settings=settings(values["simulator_set"]),
+        llm=llm,
+        base_url=values["base_url"],
+        scorers=tuple(values["scorer"]) or ScoreConfig.scorers,
+        top=values["score_top"],
+        random=values["score_random"],
+        quantile=values["score_quantile"],
+        null=values["null"],
+        bootstrap=values["bootstrap"],
+        seed=values["seed"],
+    )
+
+
+def default_simulator(explainer: str | None, llm: str) -> str:
+    """The simulator that fits: the explainer's own where it needs no language model, else what the model can do."""
+    if explainer in ("ngram", "token-table"):
+        return explainer
+    if llm == "none":
+        return "ngram"
+    return "logprob" if llm.startswith("local:") else "sparse"
+
+
+def echo_json(value: Any) -> None:
+    """Print JSON; a NaN would be a bug, and is refused."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))

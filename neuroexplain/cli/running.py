@@ -1,0 +1,77 @@
+"""What the commands that do work share: how they are carried out, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from neuroexplain.cli.options import echo_json
+
+FAILED = 3
+INTERRUPTED = 130
+
+
+def run(
+    command: str, config: Any, values: dict[str, Any], work: Callable[[Any], Any]
+) -> tuple[Any, Any]:
+    """Do a command's work inside a run.
+
+    Args:
+        command: name for `runs`.
+        config: what decides the result.
+        values: the command's options.
+        work: gets the run.
+
+    Returns:
+        What the work returned, and the run's result.
+    """
+    from neuroexplain.catalogue import Catalogue
+    from neuroexplain.cli.progress import Bars
+    from neuroexplain.run import Execution, Run
+
+    execution = Execution(
+        concurrency=values.get("concurrency", 1),
+        batch_size=values.get("batch_size", 32),
+        device=values["device"],
+        llm_dtype=values.get("llm_dtype", "float32"),
+        threads=values["threads"],
+        allow_pickle=values.get("allow_pickle", False),
+        trust_remote_code=values.get("trust_remote_code", False),
+        progress=Bars(),
+        use_ledger=not values.get("no_cache", False),
+    )
+    with (
+        Catalogue(values["catalogue"]) as catalogue,
+        Run(catalogue, command, config, execution) as current,
+    ):
+        made = work(current)
+    return made, current.result
+
+
+def end(result: Any) -> None:
+    """Say how a run ended on standard error, and exit with its code."""
+    counts = {name: n for name, n in sorted(result.counts.items()) if not name.startswith("failed")}
+    if counts:
+        click.echo(
+            f"run {result.run_id}: " + ", ".join(f"{n} {name}" for name, n in counts.items()),
+            err=True,
+        )
+    for name, n in sorted(result.counts.items()):
+        if name.startswith("failed:"):
+            click.echo(f"  {n} {name}", err=True)
+    if not result.finished:
+        click.echo("interrupted; the same command goes on from here", err=True)
+        click.get_current_context().exit(INTERRUPTED)
+    if result.failed:
+        click.get_current_context().exit(FAILED)
+
+
+def report(made: Any, result: Any, as_json: bool) -> None:
+    """Print what was made as JSON if asked to, and end."""
+    if as_json:
+        echo_json(
+            {"run_id": result.run_id, "finished": result.finished, "counts": result.counts, **made}
+        )
+    end(result)

@@ -1,0 +1,37 @@
+"""`neuroexplain score`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from neuroexplain.cli import options
+
+
+@click.command()
+@options.subject_name
+@options.neurons
+@options.option("--explainer", "Only explanations of this explainer.", default=None)
+@options.scoring
+@options.calling
+@options.seed
+@options.running
+@options.as_json
+def score(**values: Any) -> None:
+    """Simulate explanations on held-out text and score them."""
+    from neuroexplain.cli.running import report, run
+    from neuroexplain.registry import check
+    from neuroexplain.runner import neurons_of
+    from neuroexplain.runner import score as score_
+
+    config = options.score_config(values)
+    check("simulator", config.simulator, config.settings)
+
+    def work(current: Any) -> dict[str, Any]:
+        collection = current.catalogue.collection(values["subject"])
+        neurons = neurons_of(collection, values["neurons"], values["seed"])
+        score_(current, collection, neurons, config, explainer=values["explainer"])
+        return {"neurons": len(neurons)}
+
+    report(*run("score", config, values, work), values["json"])

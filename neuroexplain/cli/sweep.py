@@ -1,0 +1,73 @@
+"""`neuroexplain sweep`."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from neuroexplain.cli import options
+from neuroexplain.config import SweepConfig
+from neuroexplain.errors import ConfigError, unknown
+
+
+def _read_file(ctx: click.Context, parameter: click.Parameter, path: str | None) -> str | None:
+    """Make a TOML file's entries the defaults of the flags of the same names."""
+    if path is None:
+        return None
+    try:
+        entries = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    valid = {p.name for p in ctx.command.params if isinstance(p, click.Option) and p.name}
+    found = {key.replace("-", "_"): value for key, value in entries.items()}
+    for key in found.keys() - valid:
+        raise ConfigError(f"{path}: {unknown('setting', key, valid)}")
+    for key in ("set", "simulator_set"):
+        if isinstance(found.get(key), dict):
+            found[key] = [f"{k}={v}" for k, v in found[key].items()]
+    ctx.default_map = {**(ctx.default_map or {}), **found}
+    return path
+
+
+@click.command()
+@click.argument("file", required=False, is_eager=True, callback=_read_file)
+@options.collecting
+@options.neurons
+@options.explaining
+@options.scoring
+@options.calling
+@options.seed
+@options.running
+@options.as_json
+def sweep(**values: Any) -> None:
+    """Collect, explain and score; resumable by the same command.
+
+    FILE is a TOML file whose entries are named as the flags (top-k = 20); flags override it.
+    """
+    from neuroexplain.cli.running import end, run
+    from neuroexplain.cli.table import print_summary
+    from neuroexplain.runner import sweep as sweep_
+
+    config = SweepConfig(
+        collect=options.collect_config(values),
+        explain=options.explain_config(values),
+        score=options.score_config(values),
+        neurons=values["neurons"],
+    )
+
+    def work(current: Any) -> dict[str, Any]:
+        collection = sweep_(current, config)
+        scorer = config.score.scorers[0]
+        found: dict[str, Any] = current.catalogue.summary(
+            collection, run_id=current.id, scorer=scorer
+        )
+        return found
+
+    summary, result = run("sweep", config, values, work)
+    print_summary(summary, result, values["catalogue"], as_json=values["json"])
+    end(result)

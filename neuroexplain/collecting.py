@@ -1,0 +1,99 @@
+"""From a subject and a corpus to exemplars and statistics in the catalogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from neuroexplain.catalogue import Collection
+from neuroexplain.config import CollectConfig, as_dict, run_key
+from neuroexplain.errors import CollectError
+from neuroexplain.run import Run
+from neuroexplain.selection import layers as select_layers
+
+if TYPE_CHECKING:
+    from neuroexplain.subjects import Subject
+
+
+def collect(run: Run, config: CollectConfig, subject: Subject | None = None) -> Collection:
+    """One pass of the corpus through the subject, saved in one transaction.
+
+    A collection of the same settings, weights and texts that the catalogue holds already is used again.
+
+    Args:
+        run: where the result is saved.
+        config: what to record.
+        subject: the model, where it is loaded already; else it is loaded from `config.subject`.
+
+    Raises:
+        NeuroexplainError: the subject or the corpus cannot be used.
+    """
+    from neuroexplain.collectors import collect_layers
+    from neuroexplain.corpora.tokens import build
+
+    execution = run.execution
+    subject = subject or load_subject(run, config)
+    chosen = select_layers(config.layers, subject.layers)
+    first = 0 if config.include_first else subject.first
+    if config.seq_len + len(subject.prefix) + len(subject.suffix) > subject.max_positions:
+        raise CollectError(
+            f"--seq-len {config.seq_len} is too long for {subject.name}: it takes "
+            f"{subject.max_positions} tokens, {len(subject.prefix) + len(subject.suffix)} of them special"
+        )
+    with execution.progress.stage("reading corpus", config.tokens) as advance:
+        corpus = build(
+            config.corpus,
+            subject.tokenizer,
+            tokens=config.tokens,
+            seq_len=config.seq_len,
+            first=first,
+            text_field=config.text_field,
+            progress=advance,
+        )
+    key = run_key("collection", config, subject.weights_sha256, corpus.info.sha256)
+    known = run.catalogue.find_collection(key)
+    if known is not None:
+        run.counts["collections reused"] += 1
+        return known
+    subject.verify()
+    total = int(corpus.span_length.sum())
+    with execution.progress.stage("collecting", total) as advance:
+        recorded = list(
+            collect_layers(
+                subject,
+                corpus,
+                config,
+                layers=chosen,
+                batch_size=execution.batch_size,
+                progress=advance,
+            )
+        )
+    with execution.progress.stage("writing layers", len(recorded)) as advance:
+        run.catalogue.save_collection(
+            key, as_dict(config), subject.info, corpus, recorded, lambda _: advance(1)
+        )
+    run.counts["collections"] += 1
+    saved = run.catalogue.find_collection(key)
+    assert saved is not None
+    return saved
+
+
+def load_subject(run: Run, config: CollectConfig) -> Subject:
+    """The subject that a configuration names.
+
+    Raises:
+        SubjectError: it cannot be found or loaded.
+    """
+    import torch
+
+    from neuroexplain.subjects import Subject
+
+    execution = run.execution
+    if execution.threads is not None:
+        torch.set_num_threads(execution.threads)
+    return Subject.load(
+        config.subject,
+        device=execution.device,
+        dtype=config.dtype,
+        allow_pickle=execution.allow_pickle,
+        trust_remote_code=execution.trust_remote_code,
+    )

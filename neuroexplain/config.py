@@ -1,0 +1,129 @@
+"""Every setting that changes a result, in frozen dataclasses; `run_key` hashes them.
+
+How a run is carried out (device, batch size, concurrency) is not here: it must not change what comes out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from neuroexplain.errors import ConfigError
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"{name} must be at least {least}, not {value}")
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """What a collection records."""
+
+    subject: str
+    """Spec of the subject model: `minilm`, `smollm2`, a hub id, a directory or a `.gguf` file."""
+    corpus: str = "docs"
+    """Spec of the corpus: `docs`, a file, a directory, or `hf:NAME[:CONFIG][:SPLIT]`."""
+    tokens: int = 100_000
+    """Read documents until this many tokens."""
+    seq_len: int = 64
+    """Tokens in a span, special tokens not counted."""
+    layers: str = "*"
+    """Layers to record: `*`, or numbers and ranges such as `0-5,8`."""
+    top_k: int = 20
+    """Strongest spans kept per neuron, split and polarity, at most one of a document."""
+    random: int = 20
+    """Spans kept of every split as a uniform random sample, the same for all neurons."""
+    quantile_bands: int = 5
+    """Bands of equal size by peak activation, from each of which spans are kept."""
+    per_band: int = 2
+    """Spans kept of each band."""
+    text_field: str = "text"
+    """Field that holds the text in `.jsonl`, `.parquet` and `hf:` corpora."""
+    include_first: bool = False
+    """Count position 0 too. Many decoders have a huge activation there whatever the text."""
+    seed: int = 0
+    """Of the uniform random sample."""
+    dtype: str = "float32"
+    """Number type of the subject's weights; statistics are float32 and float64 whatever it is."""
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "top_k"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("seq_len", self.seq_len, 2)
+        for name in ("random", "quantile_bands", "per_band"):
+            _at_least(name, getattr(self, name), 0)
+
+
+@dataclass(frozen=True)
+class ExplainConfig:
+    """How explanations are written."""
+
+    explainer: str = "ngram"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the explainer."""
+    llm: str = "none"
+    """Spec of the language model."""
+    base_url: str | None = None
+    """Server of an `openai:` model."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """How explanations are simulated and scored."""
+
+    simulator: str = "ngram"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the simulator."""
+    llm: str = "none"
+    base_url: str | None = None
+    scorers: tuple[str, ...] = ("correlation", "correlation_top_random")
+    top: int = 5
+    """Strongest spans of the test split that are scored."""
+    random: int = 5
+    """Uniform random spans of the test split that are scored; the same for all neurons."""
+    quantile: int = 1
+    """Spans of each quantile band of the test split that are scored."""
+    null: int = 20
+    """Explanations of other neurons of the layer, whose scores make the null."""
+    bootstrap: int = 1000
+    """Resamples of the spans for the interval."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("top", "random", "quantile", "null", "bootstrap"):
+            _at_least(name, getattr(self, name), 0)
+        if not self.scorers:
+            raise ConfigError("scorers is empty; name at least one, for example correlation")
+        if self.top + self.random + self.quantile == 0:
+            raise ConfigError(
+                "no spans to score: set at least one of top, random and quantile above 0"
+            )
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """A whole sweep: collect, explain, score."""
+
+    collect: CollectConfig
+    explain: ExplainConfig = ExplainConfig()
+    score: ScoreConfig = ScoreConfig()
+    neurons: str = "random:200"
+    """Which neurons to explain."""
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """A config as JSON values."""
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return plain
+
+
+def run_key(*parts: Any) -> str:
+    """SHA-256 over configs and JSON values; equal keys mean equal results."""
+    plain = [as_dict(p) if dataclasses.is_dataclass(p) else p for p in parts]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,104 @@
+"""`ngram`: the words and phrases that a neuron answers to, no language model. The offline default."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from neuroexplain.explainers.base import MAX_TEXT, levels, quoted, weighted
+from neuroexplain.records import Evidence, Explanation
+from neuroexplain.registry import chosen, register
+
+Gram = tuple[str, ...]
+
+
+@dataclass
+class _Tally:
+    """Weighted responses to one n-gram, at its last token."""
+
+    weight: float = 0.0
+    sum: float = 0.0
+    highest: float = 0.0
+    count: int = 0
+    text: str = ""
+
+
+@register("explainer", "ngram")
+@dataclass(frozen=True)
+class Ngrams:
+    """Explain a neuron by its strongest n-grams in context, longest match first. Needs no language model."""
+
+    orders: int = 3
+    """Longest n-gram, in tokens."""
+    size: int = 40
+    """N-grams kept: those that explain most of the activation's variance."""
+    prior: float = 2.0
+    """Occurrences' worth of doubt: means of rare n-grams are drawn towards what their last tokens alone predict."""
+
+    def __post_init__(self) -> None:
+        if self.orders < 1 or self.size < 1 or self.prior < 0:
+            raise ValueError("orders and size must be at least 1, prior at least 0")
+
+    async def explain(self, evidence: Evidence, *, seed: int) -> Explanation:
+        """Choose the n-grams whose mean level departs most from what the shorter n-gram inside them predicts."""
+        tallies = self._tally(evidence)
+        root = tallies.pop(())
+        default = root.sum / root.weight if root.weight else 0.0
+        means: dict[Gram, float] = {(): default}
+        gains: dict[Gram, float] = {}
+        for gram in sorted(tallies, key=len):
+            tally = tallies[gram]
+            # The suffix predicts the response already; a longer n-gram has to earn its place beside it.
+            expected = means[gram[1:]]
+            doubt = self.prior * tally.weight / tally.count
+            means[gram] = (tally.sum + doubt * expected) / (tally.weight + doubt)
+            if len(gram) == 1 or tally.count > 1:
+                gains[gram] = tally.weight * (means[gram] - expected) ** 2
+        kept = sorted(gains, key=lambda g: (-gains[g], g))[: self.size]
+        strongest = sorted(kept, key=lambda g: (-means[g], g))
+        return Explanation(
+            neuron=evidence.neuron,
+            explainer="ngram",
+            text=f"the n-grams {quoted([(tallies[g].text, means[g]) for g in strongest[:8]])}"[
+                :MAX_TEXT
+            ],
+            scale=evidence.scale,
+            data={
+                "ngrams": [_entry(tallies[g], g, means[g], evidence.scale) for g in strongest],
+                "default": round(default, 3),
+            },
+            settings=chosen(self),
+        )
+
+    def _tally(self, evidence: Evidence) -> defaultdict[Gram, _Tally]:
+        tallies: defaultdict[Gram, _Tally] = defaultdict(_Tally)
+        tallies[()] = _Tally()
+        for exemplar, weight in weighted(evidence):
+            span = exemplar.span
+            values = levels(exemplar, evidence)
+            words = [normal(token) for token in span.tokens]
+            for end in range(span.first, len(span)):
+                for order in range(min(self.orders, end + 1) + 1):
+                    tally = tallies[tuple(words[end + 1 - order : end + 1])]
+                    tally.weight += weight
+                    tally.sum += weight * float(values[end])
+                    tally.highest = max(tally.highest, float(values[end]))
+                    tally.count += 1
+                    tally.text = tally.text or "".join(span.tokens[end + 1 - order : end + 1])
+        return tallies
+
+
+def normal(token: str) -> str:
+    """A token as n-grams compare it: without case and surrounding spaces."""
+    return token.strip().casefold()
+
+
+def _entry(tally: _Tally, gram: Gram, level: float, scale: float) -> dict[str, object]:
+    return {
+        "tokens": list(gram),
+        "text": tally.text.strip(),
+        "level": round(level, 3),
+        "mean_response": tally.sum / tally.weight * scale / 10,
+        "max_response": tally.highest * scale / 10,
+        "count": tally.count,
+    }

@@ -1,0 +1,134 @@
+"""`token-activation`: a language model reads token/level pairs and says what they share (Bills et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from neuroexplain.explainers.base import MAX_TEXT
+from neuroexplain.levels import discretise
+from neuroexplain.llm.base import LLM, Reply, Request
+from neuroexplain.records import Evidence, Exemplar, Explanation, Failure
+from neuroexplain.registry import chosen, register
+from neuroexplain.templates import Message, Prompt, examples, render, template_hash
+
+TEMPLATE = "token-activation"
+EXAMPLES = "neurons"
+SPARSE = 0.2
+"""Below this share of non-zero tokens the non-zero pairs are repeated."""
+
+Pairs = list[tuple[str, int]]
+
+
+@register("explainer", "token-activation")
+@dataclass(frozen=True)
+class TokenActivation:
+    """Explain a neuron from its strongest texts, shown to a language model as token/level pairs."""
+
+    llm: LLM
+    examples: int = 5
+    """Top spans shown."""
+    window: int = 32
+    """Tokens shown of each span, around its peak."""
+    max_tokens: int = 100
+    """Tokens of the reply."""
+    temperature: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.examples < 1 or self.window < 1 or self.max_tokens < 1:
+            raise ValueError("examples, window and max_tokens must be at least 1")
+
+    @property
+    def template_sha256(self) -> str:
+        """Version of the prompts."""
+        return template_hash(TEMPLATE, EXAMPLES)
+
+    async def explain(self, evidence: Evidence, *, seed: int) -> Explanation:
+        """Ask once; a reply that is no sentence becomes a failure with the reply kept."""
+        if not evidence.scale > 0:
+            failure = Failure(
+                "explain", "dead_neuron", "the neuron never fires on this side in the explain split"
+            )
+            return self._explanation(evidence, None, "", failure)
+        prompt = self.prompt(evidence)
+        reply = await self.llm.chat(
+            Request(
+                messages=prompt.messages,
+                purpose="explain",
+                max_tokens=self.max_tokens,
+                temperature=self.temperature,
+                seed=seed,
+            )
+        )
+        text, reason = first_sentence(reply)
+        failure = (
+            None if text else Failure("explain", reason, "no sentence in the reply", reply.text)
+        )
+        return self._explanation(evidence, prompt, text, failure)
+
+    def prompt(self, evidence: Evidence) -> Prompt:
+        """The rendered chat: instructions, few-shot neurons, then this neuron's spans."""
+        top = [e for e in evidence.exemplars if e.kind == "top"][: self.examples]
+        shots = []
+        for shot in examples(EXAMPLES):
+            spans = [[(token, level) for token, level in span] for span in shot["spans"]]
+            shots.append(Message("user", _user(spans)))
+            shots.append(Message("assistant", shot["explanation"]))
+        own = [window(e, evidence, self.window) for e in top]
+        return Prompt(
+            messages=(
+                Message("system", render(f"{TEMPLATE}/system.jinja")),
+                *shots,
+                Message("user", _user(own)),
+            ),
+            template=TEMPLATE,
+            template_sha256=self.template_sha256,
+        )
+
+    def _explanation(
+        self, evidence: Evidence, prompt: Prompt | None, text: str, failure: Failure | None
+    ) -> Explanation:
+        return Explanation(
+            neuron=evidence.neuron,
+            explainer="token-activation",
+            text=text,
+            scale=evidence.scale,
+            llm=self.llm.spec,
+            settings=chosen(self),
+            template_sha256=self.template_sha256,
+            prompt_sha256=prompt.sha256 if prompt else None,
+            failure=failure,
+        )
+
+
+def window(exemplar: Exemplar, evidence: Evidence, size: int) -> Pairs:
+    """The tokens around an exemplar's peak, with their levels."""
+    span = exemplar.span
+    shown = discretise(exemplar.activations, evidence.scale, evidence.neuron.polarity)
+    start = max(0, min(exemplar.peak_position - size // 2, len(span) - size))
+    return [
+        (span.tokens[i], int(shown[i]) if i >= span.first else 0)
+        for i in range(start, min(start + size, len(span)))
+    ]
+
+
+def first_sentence(reply: Reply) -> tuple[str, str]:
+    """The reply's first line as an explanation, or an empty text and why there is none."""
+    lines = [line.strip() for line in reply.text.splitlines() if line.strip()]
+    if not lines:
+        return "", "empty_reply"
+    text = lines[0]
+    if reply.finish_reason == "length" and len(lines) == 1:
+        # Cut off by the token limit: whole sentences survive, half of one would be a claim nobody made.
+        stop = text.rfind(". ")
+        if stop < 0 and not text.endswith("."):
+            return "", "truncated"
+        text = text if text.endswith(".") else text[: stop + 1]
+    return (text, "") if len(text) <= MAX_TEXT else ("", "too_long")
+
+
+def _user(spans: Sequence[Pairs]) -> str:
+    flat = [pair for span in spans for pair in span]
+    active = [pair for pair in flat if pair[1] > 0]
+    repeated = active if flat and len(active) < SPARSE * len(flat) else []
+    return render(f"{TEMPLATE}/user.jinja", spans=spans, repeated=repeated)

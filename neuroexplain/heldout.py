@@ -1,0 +1,57 @@
+"""Which spans of the test split are scored, and how many spans of the corpus each one stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from neuroexplain.config import ScoreConfig
+from neuroexplain.levels import side
+from neuroexplain.records import Exemplar, HeldOut, HeldOutSpan, Kind, NeuronId
+
+
+def held_out(
+    neuron: NeuronId,
+    exemplars: Sequence[Exemplar],
+    config: ScoreConfig,
+    *,
+    per_band: int,
+    n_spans: int,
+) -> HeldOut:
+    """Choose a neuron's scored spans from its exemplars of the test split.
+
+    The strongest spans are there for certain (weight 1). Every other span of the split was equally likely to be drawn,
+    as a random or as a quantile span, so each drawn one stands for `n_spans / drawn` spans (Horvitz and Thompson 1952).
+
+    Args:
+        neuron: whose spans.
+        exemplars: of the test split and the neuron's polarity.
+        config: how many of each kind are scored.
+        per_band: quantile spans stored of each band.
+        n_spans: spans in the test split.
+    """
+    used: dict[Kind, list[Exemplar]] = {
+        "top": [e for e in exemplars if e.kind == "top" and e.rank < config.top],
+        "random": [e for e in exemplars if e.kind == "random" and e.rank < config.random],
+        "quantile": [
+            e for e in exemplars if e.kind == "quantile" and e.rank % per_band < config.quantile
+        ],
+    }
+    drawn = len(used["random"]) + len(used["quantile"])
+    kinds: dict[int, set[Kind]] = {}
+    first: dict[int, Exemplar] = {}
+    for kind, chosen in used.items():
+        for exemplar in chosen:
+            kinds.setdefault(exemplar.span.span, set()).add(kind)
+            first.setdefault(exemplar.span.span, exemplar)
+    return HeldOut(
+        neuron,
+        tuple(
+            HeldOutSpan(
+                span=exemplar.span,
+                truth=side(exemplar.activations, neuron.polarity),
+                kinds=frozenset(kinds[number]),
+                weight=1.0 if "top" in kinds[number] else n_spans / drawn,
+            )
+            for number, exemplar in first.items()
+        ),
+    )

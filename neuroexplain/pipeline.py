@@ -1,0 +1,114 @@
+"""The flow of one neuron. Read this first.
+
+    catalogue ──▶ Evidence ── explainer ──▶ Explanation ── simulator ──▶ Simulation ── scorers ──▶ Score
+    (explain split)                         (test split: bare tokens) ──┘    (test split: truth) ──┘
+
+An explainer sees the explain split only; a simulator sees an explanation and bare tokens, never an activation; a scorer
+sees both sides of the test split, and no text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from neuroexplain.config import ScoreConfig
+from neuroexplain.errors import LLMError
+from neuroexplain.explainers.base import Explainer
+from neuroexplain.records import (
+    Evidence,
+    Explanation,
+    Failure,
+    HeldOut,
+    Score,
+    Simulation,
+    SpanSimulation,
+    TokenSpan,
+)
+from neuroexplain.registry import create
+from neuroexplain.scorers.base import Scorer, score
+from neuroexplain.simulators.base import Simulator
+
+
+async def explain_neuron(
+    evidence: Evidence,
+    held_out: HeldOut,
+    *,
+    explainer: Explainer,
+    simulator: Simulator,
+    scorers: Sequence[Scorer],
+    config: ScoreConfig,
+) -> tuple[Explanation, Simulation | None, tuple[Score, ...]]:
+    """The whole flow for one neuron: explain, simulate, score.
+
+    The scores have no null: that takes the explanations of other neurons, see `score_explanation`.
+
+    Raises:
+        LLMError: a language model gave no reply at all.
+    """
+    explanation = await explainer.explain(evidence, seed=config.seed)
+    if explanation.failure is not None:
+        return explanation, None, ()
+    simulation = await simulate(explanation, held_out, simulator)
+    scores = await score_explanation(
+        simulation, held_out, evidence, scorers=scorers, nulls=(), config=config
+    )
+    return explanation, simulation, scores
+
+
+async def simulate(explanation: Explanation, held_out: HeldOut, simulator: Simulator) -> Simulation:
+    """Predict the held-out spans from an explanation. The simulator is handed tokens, not activations."""
+    return await simulator.simulate(explanation, [s.span for s in held_out.spans])
+
+
+async def score_explanation(
+    simulation: Simulation,
+    held_out: HeldOut,
+    evidence: Evidence,
+    *,
+    scorers: Sequence[Scorer],
+    nulls: Sequence[Simulation],
+    config: ScoreConfig,
+) -> tuple[Score, ...]:
+    """Score a simulation beside its floor and its null.
+
+    Args:
+        simulation: predictions on the held-out spans.
+        held_out: the truth.
+        evidence: of the same neuron; the floor is its own token table, on the same spans.
+        scorers: the statistics.
+        nulls: simulations of other neurons' explanations on these spans.
+        config: bootstrap, null and seed.
+    """
+    floor = await floor_simulation(evidence, [s.span for s in held_out.spans])
+    return tuple(
+        score(scorer, simulation, held_out, nulls=nulls, floor=floor, config=config)
+        for scorer in scorers
+    )
+
+
+async def floor_simulation(evidence: Evidence, spans: Sequence[TokenSpan]) -> Simulation:
+    """What the neuron's token table predicts: the floor that an explanation has to beat."""
+    table: Explainer = create("explainer", "token-table", {})
+    reader: Simulator = create("simulator", "token-table", {})
+    return await reader.simulate(await table.explain(evidence, seed=0), spans)
+
+
+def unexplained(
+    evidence: Evidence, explainer: str, llm: str | None, error: LLMError
+) -> Explanation:
+    """The record of an explanation that no reply could be had for."""
+    return Explanation(
+        neuron=evidence.neuron,
+        explainer=explainer,
+        text="",
+        scale=evidence.scale,
+        llm=llm,
+        failure=Failure("explain", "llm_unavailable", str(error), error.raw),
+    )
+
+
+def unsimulated(held_out: HeldOut, simulator: str, llm: str | None, error: LLMError) -> Simulation:
+    """The record of a simulation that no reply could be had for."""
+    failure = Failure("simulate", "llm_unavailable", str(error), error.raw)
+    spans = tuple(SpanSimulation(s.span, None, failure) for s in held_out.spans)
+    return Simulation(simulator, spans, llm=llm)

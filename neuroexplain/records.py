@@ -1,0 +1,437 @@
+"""The frozen records that flow between stages.
+
+    Document ─ corpora ─▶ TokenSpan ─ collectors ─▶ Exemplar ─▶ Evidence ─ explainers ─▶ Explanation
+    Explanation + TokenSpan ─ simulators ─▶ Simulation;  Simulation + Exemplar ─ scorers ─▶ Score
+
+No I/O and no torch here. Arrays are NumPy, float32 unless said otherwise, and are not written to after they
+have been put into a record. A failure is a record of its own, never a text or a number that looks like a result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroexplain.errors import ConfigError
+
+Floats = NDArray[np.float32]
+Split = Literal["explain", "select", "test"]
+Kind = Literal["top", "quantile", "random"]
+Status = Literal["ok", "failed"]
+
+SPLITS: tuple[Split, ...] = ("explain", "select", "test")
+KINDS: tuple[Kind, ...] = ("top", "quantile", "random")
+POLARITIES: tuple[int, ...] = (1, -1)
+
+_NEURON = re.compile(r"(?P<subject>.+)/(?P<layer>\d+)/(?P<index>\d+)(?P<sign>[+-]?)")
+
+
+@dataclass(frozen=True, order=True)
+class NeuronId:
+    """One unit of one layer of a subject, with a polarity."""
+
+    subject: str
+    """The subject's name in the catalogue, for example `minilm`."""
+    layer: int
+    index: int
+    polarity: int = 1
+    """+1 for the upper tail of the activation, -1 for the lower."""
+
+    def __str__(self) -> str:
+        return f"{self.subject}/{self.layer}/{self.index}{'+' if self.polarity > 0 else '-'}"
+
+    @classmethod
+    def parse(cls, text: str) -> NeuronId:
+        """Read `SUBJECT/LAYER/INDEX[+|-]`.
+
+        >>> NeuronId.parse("minilm/3/17-")
+        NeuronId(subject='minilm', layer=3, index=17, polarity=-1)
+
+        Raises:
+            ConfigError: the text has another form.
+        """
+        match = _NEURON.fullmatch(text.strip())
+        if match is None:
+            raise ConfigError(
+                f'"{text}" is no neuron; write SUBJECT/LAYER/INDEX with + or - behind it, for example minilm/3/17+'
+            )
+        polarity = -1 if match["sign"] == "-" else 1
+        return cls(match["subject"], int(match["layer"]), int(match["index"]), polarity)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One text of a corpus, before tokenisation."""
+
+    position: int
+    """Place in the corpus, from 0; ties between spans are broken by it."""
+    text: str
+    sha256: str
+    """Of the text's UTF-8 bytes, as hex."""
+    split: Split
+    source: str = ""
+    """Where the text came from: a file and line, or a module's name."""
+
+
+@dataclass(frozen=True)
+class TokenSpan:
+    """Up to `seq_len` consecutive tokens of one document: all that a simulator is shown."""
+
+    span: int
+    """Number of the span in its corpus, in corpus order; unique within the corpus."""
+    document: int
+    """Position of its document in the corpus."""
+    start: int
+    """Index of its first token within the document."""
+    token_ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    """Exact text of every token, by character offsets. A character that is split over several tokens
+    belongs to the first of them; the others are empty strings, so that joining gives the text again."""
+    first: int = 0
+    """Leading tokens that count for nothing (position 0 of a decoder): not for peaks, statistics or scores."""
+
+    @property
+    def text(self) -> str:
+        """The span's text."""
+        return "".join(self.tokens)
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    """A span kept for a neuron, with the activation of every token."""
+
+    span: TokenSpan
+    activations: Floats
+    """[token]; signed as the subject computed them, whatever the polarity."""
+    split: Split
+    kind: Kind
+    rank: int
+    """Place within its kind and split: by peak for `top`, strongest first; by band for `quantile`, highest band
+    first; in sampling order for `random`."""
+    peak: float
+    """Largest activation on the polarity's side over the counted tokens; signed as the subject computed it."""
+    peak_position: int
+    """Index of the peak's token within the span."""
+    inclusion_probability: float
+    """Chance that the sampling design keeps this span for this neuron as this kind; 1 for top spans."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Moments of one neuron over all counted tokens of the corpus; in the subject's own activation units."""
+
+    n_tokens: int
+    mean: float
+    std: float
+    min: float
+    max: float
+    frac_positive: float
+    """Share of tokens with an activation above 0."""
+    n_spans: int = 0
+    peaks_excluded: int = 0
+    """Spans whose largest activation sat on a special token or an excluded first position."""
+    troughs_excluded: int = 0
+    """The same for the smallest activation."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an explainer may see of a neuron: the explain split, nothing else."""
+
+    neuron: NeuronId
+    exemplars: tuple[Exemplar, ...]
+    scale: float
+    """Largest activation on the polarity's side over the explain split: level 10 of the discretisation. Units of
+    the subject's activations; 0 for a neuron that never fires on this side."""
+    statistics: Statistics
+    n_spans: int
+    """Spans of the explain split, from which the exemplars were drawn."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a stage gave no result for one neuron or one span."""
+
+    stage: Literal["explain", "simulate", "score"]
+    reason: str
+    """A short code that `runs` counts by, for example `parse_failed`."""
+    message: str
+    raw_reply: str | None = None
+    """What the language model answered, byte for byte, where it answered."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A hypothesis about what makes a neuron fire, or the record of why there is none."""
+
+    neuron: NeuronId
+    explainer: str
+    text: str
+    """One sentence for a reader; empty exactly when `failure` is set."""
+    scale: float
+    """The evidence's scale, stored with the explanation and never recomputed. Subject's activation units."""
+    data: Mapping[str, Any] | None = None
+    """The same hypothesis for a program (a token table, n-grams), as JSON values; levels are 0-10."""
+    llm: str | None = None
+    """Spec of the language model that wrote the text; None where none did."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    template_sha256: str | None = None
+    """Hash of the prompt template files."""
+    prompt_sha256: str | None = None
+    """Hash of the rendered prompt."""
+    failure: Failure | None = None
+
+    @property
+    def status(self) -> Status:
+        """`ok` or `failed`."""
+        return "ok" if self.failure is None else "failed"
+
+
+@dataclass(frozen=True)
+class HeldOutSpan:
+    """One span of the test split with the truth that a simulation is scored against."""
+
+    span: TokenSpan
+    truth: Floats
+    """[token]; activation on the polarity's side, 0 or more, in the subject's units."""
+    kinds: frozenset[Kind]
+    """How the span was sampled; a span can be both among the top and in a sample."""
+    weight: float
+    """Spans of the test split that this one stands for: 1 over its inclusion probability."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a neuron's explanations are scored on."""
+
+    neuron: NeuronId
+    spans: tuple[HeldOutSpan, ...]
+
+
+@dataclass(frozen=True)
+class SpanSimulation:
+    """Predicted levels of one span, or the record of why there are none."""
+
+    span: TokenSpan
+    expected: Floats | None
+    """[token]; expected level 0-10. This scale is the explanation's, not that of the activations."""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """An explanation's predictions on spans that its author never saw."""
+
+    simulator: str
+    spans: tuple[SpanSimulation, ...]
+    llm: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def coverage(self) -> float:
+        """Share of tokens that have a prediction."""
+        total = sum(len(s.span) for s in self.spans)
+        covered = sum(len(s.span) for s in self.spans if s.expected is not None)
+        return covered / total if total else 0.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number about one explanation, with what is needed to judge it. Undefined is None with a reason."""
+
+    scorer: str
+    value: float | None
+    reason: str | None
+    """Why `value` is None: constant_simulation, dead_neuron, too_few_tokens, parse_failed."""
+    ci_low: float | None
+    """2.5 % point of the bootstrap over spans."""
+    ci_high: float | None
+    null_mean: float | None
+    """Mean of the same statistic for explanations of other neurons of the layer."""
+    null_n: int
+    """How many such explanations were tried."""
+    p_value: float | None
+    """(1 + null scores >= value) / (1 + null_n)."""
+    null_reason: str | None
+    """Why there is no null."""
+    floor: float | None
+    """The same statistic for the neuron's own token table on the same spans."""
+    n_tokens: int
+    n_nonzero: int
+    """Scored tokens on which the neuron is above 0 on the polarity's side."""
+    coverage: float
+    """Share of the tokens that the simulator answered for."""
+
+
+@dataclass(frozen=True)
+class SubjectInfo:
+    """What the catalogue keeps of a subject model."""
+
+    name: str
+    """Short name, the first part of a neuron's address."""
+    spec: str
+    """As the user wrote it."""
+    weights_sha256: str
+    """Of the weights, so that two models of one name are told apart."""
+    architecture: str
+    """Model type of its configuration, for example `bert`."""
+    site: str
+    """What a neuron is, for example `mlp`: the input of the MLP's output projection."""
+    widths: tuple[int, ...]
+    """Neurons of every layer."""
+
+
+@dataclass(frozen=True)
+class CorpusInfo:
+    """What the catalogue keeps of a corpus beside its documents."""
+
+    spec: str
+    sha256: str
+    """Of the documents' hashes in order, the tokenizer and the span length."""
+    tokenizer_sha256: str
+    seq_len: int
+    first: int
+    """Leading tokens of every span that count for nothing."""
+    n_documents: int
+    n_tokens: int
+    n_exact_duplicates: int
+    """Documents left out because their text had occurred before."""
+    n_near_duplicates: int
+    """Documents that share a split with an earlier, similar one."""
+
+
+@dataclass(frozen=True)
+class TokenDocument:
+    """A document with its tokens."""
+
+    document: Document
+    token_ids: NDArray[np.uint32]
+    """[token]"""
+    offsets: NDArray[np.uint32]
+    """[token, 2]; first and one-past-last character of every token in the document's text."""
+
+
+@dataclass(frozen=True)
+class TokenCorpus:
+    """Tokenised documents, cut into spans; span numbers run through the corpus in order."""
+
+    info: CorpusInfo
+    documents: tuple[TokenDocument, ...]
+    """`documents[i].document.position == i`."""
+    span_document: NDArray[np.int64]
+    """[span]"""
+    span_start: NDArray[np.int64]
+    """[span]; first token within the document."""
+    span_length: NDArray[np.int64]
+    """[span]; tokens, at most `info.seq_len`."""
+    span_split: NDArray[np.int8]
+    """[span]; index into SPLITS."""
+
+    def span(self, number: int) -> TokenSpan:
+        """One span, with the exact text of its tokens."""
+        entry = self.documents[int(self.span_document[number])]
+        start, length = int(self.span_start[number]), int(self.span_length[number])
+        ids = entry.token_ids[start : start + length]
+        return TokenSpan(
+            span=number,
+            document=entry.document.position,
+            start=start,
+            token_ids=tuple(int(i) for i in ids),
+            tokens=token_texts(entry.document.text, entry.offsets[start : start + length]),
+            first=self.info.first,
+        )
+
+
+def token_texts(text: str, offsets: NDArray[np.uint32]) -> tuple[str, ...]:
+    """Exact text of consecutive tokens; joined, they give the text from the first offset to the last.
+
+    Text between two tokens (a tokenizer may drop spaces) goes to the later one, so that reading stays possible.
+
+    >>> token_texts("a  bc", np.array([[0, 1], [3, 4], [4, 5]], dtype=np.uint32))
+    ('a', '  b', 'c')
+    """
+    pieces = []
+    end = int(offsets[0, 0]) if len(offsets) else 0
+    for _, stop in offsets.tolist():
+        pieces.append(text[end : max(end, stop)])
+        end = max(end, stop)
+    return tuple(pieces)
+
+
+@dataclass(frozen=True)
+class ExemplarBlock:
+    """Kept spans of all neurons of a layer, of one split, kind and polarity."""
+
+    split: Split
+    kind: Kind
+    polarity: int
+    """+1 or -1; 0 for the random spans, which serve both."""
+    spans: NDArray[np.int64]
+    """[neuron, rank]; span numbers, -1 where there are fewer."""
+    peaks: Floats
+    """[neuron, rank]; signed, largest on the polarity's side (upper side where the polarity is 0)."""
+    peak_positions: NDArray[np.int32]
+    """[neuron, rank]; token within the span."""
+    activations: NDArray[np.float16]
+    """[neuron, rank, token]; multiply by `2 ** exponents`. Zeros beyond the span's end."""
+    exponents: NDArray[np.int8]
+    """[neuron, rank]; 0 unless float16 would overflow."""
+    inclusion_probability: float
+
+
+@dataclass(frozen=True)
+class LayerCollection:
+    """All that a collection records of one layer; arrays are [neuron]."""
+
+    layer: int
+    n_tokens: int
+    n_spans: int
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    min: Floats
+    max: Floats
+    frac_positive: NDArray[np.float64]
+    peaks_excluded: NDArray[np.int64]
+    troughs_excluded: NDArray[np.int64]
+    blocks: tuple[ExemplarBlock, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One language model call for the ledger."""
+
+    request_sha256: str
+    purpose: str
+    model: str
+    prompt_sha256: str
+    messages: str
+    """The rendered messages, as JSON."""
+    status: Status
+    reply: str | None
+    prompt_tokens: int | None
+    """None where nobody said, as for a call that failed."""
+    completion_tokens: int | None
+    latency_ms: float
+    attempts: int = 1
+    cost_usd: float | None = None
+    finish_reason: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Ngram:
+    """An n-gram that a neuron answers to, in the subject's activation units."""
+
+    text: str
+    mean_response: float
+    max_response: float
+    count: int
+    """Occurrences that the responses were taken over."""

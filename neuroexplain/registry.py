@@ -1,0 +1,180 @@
+"""Plug-ins: explainers, simulators and scorers, found by kind and name.
+
+A plug-in is a frozen dataclass in one file; its fields are its settings. Built-ins are listed as import strings and
+imported when first asked for; other packages add theirs by the entry-point groups `neuroexplain.explainers`,
+`neuroexplain.simulators` and `neuroexplain.scorers`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Literal, TypeVar, get_type_hints
+
+from neuroexplain.errors import PluginError, unknown
+
+PluginKind = Literal["explainer", "simulator", "scorer"]
+PLUGIN_KINDS: tuple[PluginKind, ...] = ("explainer", "simulator", "scorer")
+
+BUILT_IN: dict[PluginKind, dict[str, str]] = {
+    "explainer": {
+        "fixed": "neuroexplain.explainers.fixed",
+        "ngram": "neuroexplain.explainers.ngram",
+        "token-activation": "neuroexplain.explainers.token_activation",
+        "token-table": "neuroexplain.explainers.token_table",
+    },
+    "simulator": {
+        "logprob": "neuroexplain.simulators.logprob",
+        "ngram": "neuroexplain.simulators.ngram",
+        "sparse": "neuroexplain.simulators.sparse",
+        "token-table": "neuroexplain.simulators.token_table",
+    },
+    "scorer": {
+        "correlation": "neuroexplain.scorers.correlation",
+        "correlation_top_random": "neuroexplain.scorers.correlation_top_random",
+    },
+}
+
+_registered: dict[tuple[str, str], type[Any]] = {}
+T = TypeVar("T")
+
+
+def register(kind: PluginKind, name: str) -> Callable[[type[T]], type[T]]:
+    """Class decorator that makes a plug-in known under a name.
+
+    Raises:
+        PluginError: another class already has the name.
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        known = _registered.get((kind, name))
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            raise PluginError(f'two {kind}s are called "{name}": {known!r} and {cls!r}')
+        _registered[kind, name] = cls
+        return cls
+
+    return decorate
+
+
+@cache
+def _outside(kind: PluginKind) -> dict[str, Any]:
+    return {point.name: point for point in entry_points(group=f"neuroexplain.{kind}s")}
+
+
+def names(kind: PluginKind) -> list[str]:
+    """Every known name of a kind, sorted."""
+    here = {name for k, name in _registered if k == kind}
+    return sorted(here | BUILT_IN[kind].keys() | _outside(kind).keys())
+
+
+def find(kind: PluginKind, name: str) -> type[Any]:
+    """The class of a plug-in.
+
+    Raises:
+        PluginError: no plug-in of that name; the message lists the valid ones.
+    """
+    if (kind, name) not in _registered:
+        if name in BUILT_IN[kind]:
+            importlib.import_module(BUILT_IN[kind][name])
+        elif name in _outside(kind):
+            _outside(kind)[name].load()
+    try:
+        return _registered[kind, name]
+    except KeyError:
+        raise PluginError(unknown(kind, name, names(kind))) from None
+
+
+def settings(cls: type[Any]) -> dict[str, Any]:
+    """A plug-in's settings with their defaults (`...` where there is none); the `llm` field is not a setting."""
+    return {
+        f.name: ... if f.default is dataclasses.MISSING else f.default
+        for f in dataclasses.fields(cls)
+        if f.name != "llm"
+    }
+
+
+def chosen(plugin: Any) -> dict[str, Any]:
+    """The settings that a plug-in was built with, to be stored with what it makes."""
+    return {name: getattr(plugin, name) for name in settings(type(plugin))}
+
+
+def needs_llm(cls: type[Any]) -> bool:
+    """Whether a plug-in has an `llm` field, and so calls a language model."""
+    return any(f.name == "llm" for f in dataclasses.fields(cls))
+
+
+def summary(cls: type[Any]) -> str:
+    """First line of a plug-in's docstring."""
+    return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+def check(kind: PluginKind, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """A plug-in's settings, converted to the types that its fields declare.
+
+    Raises:
+        PluginError: unknown name or setting, a value of the wrong type, a missing setting.
+    """
+    cls = find(kind, name)
+    valid = settings(cls)
+    hints = get_type_hints(cls)
+    values = {}
+    for key, value in params.items():
+        if key not in valid:
+            raise PluginError(f'{kind} "{name}": {unknown("setting", key, valid)}')
+        values[key] = _convert(value, hints[key], f'{kind} "{name}": setting {key}')
+    missing = [key for key, default in valid.items() if default is ... and key not in values]
+    if missing:
+        raise PluginError(
+            f'{kind} "{name}" needs the setting {missing[0]}: --set {missing[0]}=VALUE'
+        )
+    return values
+
+
+def create(kind: PluginKind, name: str, params: Mapping[str, Any], llm: Any = None) -> Any:
+    """Build a plug-in from its name and settings.
+
+    Raises:
+        PluginError: as `check`; also where a language model is needed and missing.
+    """
+    cls = find(kind, name)
+    values = check(kind, name, params)
+    if needs_llm(cls):
+        if llm is None:
+            raise PluginError(
+                f'{kind} "{name}" needs a language model: --llm openai:MODEL, local:SUBJECT or scripted:FILE'
+            )
+        values["llm"] = llm
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise PluginError(f'{kind} "{name}": {error}') from None
+
+
+def _convert(value: Any, wanted: Any, where: str) -> Any:
+    """A setting's value as the type that its field declares; command-line values come as strings."""
+    if wanted is str:
+        if isinstance(value, str):
+            return value
+    elif wanted is bool:
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        if isinstance(value, bool):
+            return value
+    elif wanted in (int, float) and not isinstance(value, bool):
+        try:
+            return wanted(value)
+        except (TypeError, ValueError):
+            pass
+    elif isinstance(value, str):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    else:
+        return value
+    raise PluginError(f"{where} must be {getattr(wanted, '__name__', wanted)}, not {value!r}")

@@ -1,0 +1,150 @@
+"""One command's work on a catalogue: its row in `runs`, what it counts, and when it gives up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from neuroexplain.catalogue import Catalogue
+from neuroexplain.config import as_dict, run_key
+from neuroexplain.errors import LLMPermanentError
+from neuroexplain.versions import versions
+from neuroexplain.workers import run_all
+
+Job = TypeVar("Job")
+
+PERMANENT_IN_A_ROW = 3
+"""Calls that can never succeed, one after another, before a run gives up: the cause is then not the neuron."""
+
+
+class Progress(Protocol):
+    """Shows how far a stage is."""
+
+    def stage(self, name: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Begin a stage of so many units; the returned function adds some that are done."""
+
+
+class Silent:
+    """Progress that nobody sees."""
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Count for nobody."""
+        yield lambda _: None
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run is carried out; none of this changes a result."""
+
+    concurrency: int = 8
+    """Neurons in flight."""
+    batch_size: int = 32
+    """Spans per forward pass of the subject."""
+    device: str = "cpu"
+    """Where the subject and language models in process run."""
+    llm_dtype: str = "float32"
+    """Number type of language models in process."""
+    threads: int | None = None
+    """CPU threads of the subject and language models in process; None leaves torch's own choice."""
+    allow_pickle: bool = False
+    """Read weights that are not safetensors. Pickled weights can run code when read."""
+    trust_remote_code: bool = False
+    """Run model code that comes with the weights."""
+    progress: Progress = field(default_factory=Silent)
+    use_ledger: bool = True
+    """Take a reply that the catalogue's ledger holds instead of asking again."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended."""
+
+    run_id: int
+    finished: bool
+    """False when it was interrupted."""
+    counts: dict[str, int]
+    """Done, reused and failed units, and failures by reason."""
+
+    @property
+    def failed(self) -> int:
+        """Neurons that ended in a failure."""
+        return self.counts.get("failed", 0)
+
+
+class Run:
+    """One command's work on a catalogue, with its row in `runs` and its event loop.
+
+    Use as a context manager: leaving it records how the run ended.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, command: str, config: Any, execution: Execution | None = None
+    ) -> None:
+        self.catalogue = catalogue
+        self.execution = execution or Execution()
+        self.counts: Counter[str] = Counter()
+        self.finished = True
+        """False once a stage was interrupted; later stages are then left out."""
+        self.loop = asyncio.Runner()
+        self.id = catalogue.begin_run(
+            run_key(command, config), command, as_dict(config), versions()
+        )
+        self._permanent = 0
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: Any
+    ) -> None:
+        self.loop.close()
+        state, message = "done" if self.finished else "interrupted", ""
+        if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
+            state = "interrupted"
+        elif error is not None:
+            state, message = "failed", str(error)
+        self.catalogue.finish_run(self.id, state, dict(self.counts), message)
+
+    @property
+    def result(self) -> RunResult:
+        """How the run stands."""
+        return RunResult(self.id, self.finished, dict(self.counts))
+
+    def work(self, stage: str, jobs: Sequence[Job], do: Callable[[Job], Awaitable[None]]) -> None:
+        """Do a stage's jobs, a few at a time, showing progress; nothing if an earlier stage was interrupted."""
+        if not self.finished:
+            return
+        with self.execution.progress.stage(stage, len(jobs)) as advance:
+
+            async def one(job: Job) -> None:
+                await do(job)
+                advance(1)
+
+            self.finished = self.loop.run(
+                run_all(jobs, one, concurrency=self.execution.concurrency)
+            )
+
+    def failed(self, reason: str) -> None:
+        """Count a failure."""
+        self.counts["failed"] += 1
+        self.counts[f"failed: {reason}"] += 1
+
+    def permanent(self, error: LLMPermanentError) -> None:
+        """Note a call that can never succeed.
+
+        Raises:
+            LLMPermanentError: it is the first call of the run, or one of several in a row.
+        """
+        self._permanent += 1
+        if self._permanent >= PERMANENT_IN_A_ROW or not self.counts["done"]:
+            raise error
+
+    def succeeded(self) -> None:
+        """Count a unit that was done."""
+        self._permanent = 0
+        self.counts["done"] += 1

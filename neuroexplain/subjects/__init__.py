@@ -1,0 +1,5 @@
+"""Subject models: the only code that loads and runs them."""
+
+from neuroexplain.subjects.model import Subject
+
+__all__ = ["Subject"]

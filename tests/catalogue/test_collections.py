@@ -1,0 +1,237 @@
+"""What a collection keeps comes back exactly, and only whole collections are kept."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from neuroexplain.catalogue import Catalogue, Collection
+from neuroexplain.errors import CatalogueError
+from neuroexplain.levels import side
+from neuroexplain.records import (
+    SPLITS,
+    ExemplarBlock,
+    LayerCollection,
+    NeuronId,
+    SubjectInfo,
+    TokenCorpus,
+)
+
+
+def kept(block: ExemplarBlock, index: int) -> list[int]:
+    return [r for r, span in enumerate(block.spans[index].tolist()) if span >= 0]
+
+
+def test_collection_describes_what_was_saved(
+    collection: Collection, subject: SubjectInfo, corpus: TokenCorpus
+) -> None:
+    assert collection.subject == subject
+    assert collection.corpus == corpus.info
+    assert collection.layers == (0, 2)
+    assert collection.config == {"top_k": 4}
+    assert collection.spans == {"explain": 9, "select": 9, "test": 9}
+
+
+def test_spans_are_those_of_the_corpus(
+    catalogue: Catalogue, collection: Collection, corpus: TokenCorpus
+) -> None:
+    numbers = list(range(len(corpus.span_start)))
+    for _ in range(2):  # read from the file, then from memory
+        assert catalogue.spans(collection, numbers) == {n: corpus.span(n) for n in numbers}
+    with pytest.raises(CatalogueError, match="no span 99"):
+        catalogue.spans(collection, [0, 99])
+
+
+@pytest.mark.parametrize("polarity", [1, -1])
+def test_exemplars_come_back_exactly(
+    catalogue: Catalogue,
+    collection: Collection,
+    corpus: TokenCorpus,
+    layers: list[LayerCollection],
+    polarity: int,
+) -> None:
+    for layer in layers:
+        for index in range(4):
+            neuron = NeuronId("tiny", layer.layer, index, polarity)
+            for split in SPLITS:
+                found = iter(catalogue.exemplars(collection, neuron, split))
+                for block in layer.blocks:
+                    if block.split != split or block.polarity not in (polarity, 0):
+                        continue
+                    for rank in kept(block, index):
+                        exemplar = next(found)
+                        assert exemplar.span == corpus.span(int(block.spans[index, rank]))
+                        assert (exemplar.kind, exemplar.rank) == (block.kind, rank)
+                        n = len(exemplar.span)
+                        stored = block.activations[index, rank, :n].astype(np.float32)
+                        wanted = np.ldexp(stored, block.exponents[index, rank])
+                        assert exemplar.activations.dtype == np.float32
+                        assert exemplar.activations.tolist() == wanted.tolist()
+                        assert exemplar.peak == max(wanted[1:] * polarity) * polarity
+                        assert exemplar.peak_position >= exemplar.span.first
+                        assert exemplar.activations[exemplar.peak_position] == exemplar.peak
+                        assert exemplar.inclusion_probability == block.inclusion_probability
+                assert next(found, None) is None
+
+
+def test_evidence_is_the_explain_split_of_one_side(
+    catalogue: Catalogue, collection: Collection, layers: list[LayerCollection]
+) -> None:
+    neuron = NeuronId("tiny", 2, 3, -1)
+    evidence = catalogue.evidence(collection, neuron)
+    assert {e.split for e in evidence.exemplars} == {"explain"}
+    assert {e.kind for e in evidence.exemplars} == {"top", "quantile", "random"}
+    peaks = [side(e.activations[1:], -1).max() for e in evidence.exemplars]
+    assert evidence.scale == max(peaks) > 0
+    assert evidence.n_spans == 9
+    assert evidence.statistics.mean == layers[1].mean[3]
+    assert evidence.statistics.troughs_excluded == 4
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("tiny/1/0+", "layers 0, 2"),
+        ("tiny/2/4+", "0 to 3"),
+        ("tinny/2/0+", 'unknown subject "tinny"; known: tiny'),
+    ],
+)
+def test_unknown_neurons_name_the_valid_ones(
+    catalogue: Catalogue, collection: Collection, address: str, message: str
+) -> None:
+    with pytest.raises(CatalogueError, match=message):
+        catalogue.evidence(collection, NeuronId.parse(address))
+    with pytest.raises(CatalogueError, match=message):
+        catalogue.show(NeuronId.parse(address))
+
+
+def test_view_unpacks_the_arrays(
+    catalogue: Catalogue,
+    collection: Collection,
+    corpus: TokenCorpus,
+    layers: list[LayerCollection],
+) -> None:
+    wanted = set()
+    for layer in layers:
+        for block in layer.blocks:
+            for index in range(4):
+                for rank in kept(block, index):
+                    span = corpus.span(int(block.spans[index, rank]))
+                    wanted.add(
+                        (
+                            *(layer.layer, index, block.polarity, block.split, block.kind, rank),
+                            *(span.document, span.start, float(block.peaks[index, rank])),
+                            *(int(block.peak_positions[index, rank]), block.inclusion_probability),
+                            span.text,
+                        )
+                    )
+    columns = "polarity, split, kind, rank, document, start, peak, peak_position, inclusion_probability, text"
+    query = f"SELECT layer, idx, {columns} FROM v_exemplars JOIN v_neurons USING (neuron_id)"
+    with sqlite3.connect(catalogue.path) as connection:
+        rows = connection.execute(query).fetchall()
+    connection.close()
+    assert len(rows) == len(wanted)
+    assert set(rows) == wanted
+
+
+@pytest.mark.parametrize("value", [0.0, -0.5, 6e-8, 6.1e-5, 65504.0, -65504.0, 1.0009765625, -3.25])
+def test_view_reads_every_sort_of_float16(
+    catalogue: Catalogue,
+    subject: SubjectInfo,
+    corpus: TokenCorpus,
+    layers: list[LayerCollection],
+    value: float,
+) -> None:
+    block = layers[0].blocks[0]
+    place = np.zeros_like(block.peak_positions)
+    full = np.full_like(block.activations, value)
+    exponents = np.full_like(block.exponents, 100)
+    changed = replace(block, activations=full, exponents=exponents, peak_positions=place)
+    catalogue.save_collection("k", {}, subject, corpus, [replace(layers[0], blocks=(changed,))])
+    connection = sqlite3.connect(catalogue.path)
+    peaks = {p for (p,) in connection.execute("SELECT peak FROM v_exemplars")}
+    connection.close()
+    assert peaks == {float(np.float16(value)) * 2.0**100}
+
+
+def test_newest_collection_is_current_and_shares_rows(
+    catalogue: Catalogue,
+    collection: Collection,
+    subject: SubjectInfo,
+    corpus: TokenCorpus,
+    layers: list[LayerCollection],
+) -> None:
+    seen: list[int] = []
+    catalogue.save_collection("newer", {}, subject, corpus, layers[:1], seen.append)
+    assert seen == [0]
+    newer = catalogue.collection("tiny")
+    assert newer.key == "newer"
+    assert newer.corpus_id == collection.corpus_id
+    assert catalogue.find_collection("collection-key") == collection
+    assert catalogue.find_collection("nothing") is None
+    connection = sqlite3.connect(catalogue.path)
+    counts = [
+        connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
+        for t in ("subject", "corpus", "document", "neuron", "v_neurons")
+    ]
+    connection.close()
+    assert counts == [1, 1, 9, 8, 4]
+    again = catalogue.save_collection("newer", {}, subject, corpus, layers)
+    assert again == newer.id
+
+
+def test_an_interrupted_collection_leaves_nothing(
+    catalogue: Catalogue, subject: SubjectInfo, corpus: TokenCorpus, layers: list[LayerCollection]
+) -> None:
+    def stop_after_one() -> Iterator[LayerCollection]:
+        yield layers[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        catalogue.save_collection("k", {}, subject, corpus, stop_after_one())
+    assert catalogue.find_collection("k") is None
+    connection = sqlite3.connect(catalogue.path)
+    assert connection.execute("SELECT count(*) FROM document").fetchone() == (0,)
+    connection.close()
+    with pytest.raises(CatalogueError, match="empty"):
+        catalogue.collection()
+
+
+def test_one_name_stands_for_one_set_of_weights(
+    catalogue: Catalogue,
+    collection: Collection,
+    subject: SubjectInfo,
+    corpus: TokenCorpus,
+    layers: list[LayerCollection],
+) -> None:
+    other = replace(subject, weights_sha256="b" * 64)
+    with pytest.raises(CatalogueError, match="--name"):
+        catalogue.save_collection("k", {}, other, corpus, layers)
+    catalogue.save_collection("k", {}, replace(other, name="other"), corpus, layers)
+    with pytest.raises(CatalogueError, match="other, tiny"):
+        catalogue.collection()
+    assert catalogue.collection("tiny") == collection
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_must_be_finite(
+    catalogue: Catalogue,
+    subject: SubjectInfo,
+    corpus: TokenCorpus,
+    layers: list[LayerCollection],
+    value: float,
+) -> None:
+    wrong = replace(layers[0], mean=np.array([0, value, 0, 0]))
+    with pytest.raises(CatalogueError, match="neuron 1: mean is"):
+        catalogue.save_collection("k", {}, subject, corpus, [wrong])
+    block = layers[0].blocks[0]
+    activations = block.activations.copy()
+    activations[3, 0, 0] = value
+    wrong = replace(layers[0], blocks=(replace(block, activations=activations),))
+    with pytest.raises(CatalogueError, match="NaN or infinite"):
+        catalogue.save_collection("k", {}, subject, corpus, [wrong])
+    assert catalogue.find_collection("k") is None
