@@ -35,12 +35,14 @@ class CollectConfig:
     layers: str = "*"
     """Layers to record: `*`, or numbers and ranges such as `0-5,8`."""
     top_k: int = 20
-    """Strongest spans kept per neuron, split and polarity, at most one of a document."""
-    random: int = 20
+    """Strongest spans of the explain split kept per neuron and polarity, at most one of a document."""
+    held_out_top_k: int = 10
+    """The same for the splits select and test."""
+    random: int = 10
     """Spans kept of every split as a uniform random sample, the same for all neurons."""
     quantile_bands: int = 5
     """Bands of equal size by peak activation, from each of which spans are kept."""
-    per_band: int = 2
+    per_band: int = 1
     """Spans kept of each band."""
     text_field: str = "text"
     """Field that holds the text in `.jsonl`, `.parquet` and `hf:` corpora."""
@@ -52,7 +54,7 @@ class CollectConfig:
     """Number type of the subject's weights; statistics are float32 and float64 whatever it is."""
 
     def __post_init__(self) -> None:
-        for name in ("tokens", "top_k"):
+        for name in ("tokens", "top_k", "held_out_top_k"):
             _at_least(name, getattr(self, name), 1)
         _at_least("seq_len", self.seq_len, 2)
         for name in ("random", "quantile_bands", "per_band"):

@@ -16,7 +16,7 @@ def side(activations: Floats, polarity: int) -> Floats:
     >>> side(np.array([-2.0, 0.5], dtype=np.float32), -1).tolist()
     [2.0, 0.0]
     """
-    return np.maximum(activations * np.float32(polarity), np.float32(0))
+    return (activations * np.float32(polarity)).clip(min=0)
 
 
 def discretise(activations: Floats, scale: float, polarity: int = 1) -> NDArray[np.int64]:

@@ -194,7 +194,7 @@ def _number(term: Term, text: str) -> float:
         number = int(text) if integer else float(text)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number) or (integer and abs(number) > MAX_INTEGER):
+    if (integer and abs(number) > MAX_INTEGER) or not math.isfinite(number):
         example = "3, 3..8 or 3,5" if integer else "0.4 or 0.2..0.4"
         raise term.wrong(f"a {'whole ' if integer else ''}number, for example {example}")
     return number

@@ -116,14 +116,15 @@ class SearchResult:
 
 def search(connection: Connection, text: str, limit: int | None) -> SearchResult:
     """The explanations that match a query; the smaller of the two limits holds."""
+    if limit is not None and limit < 1:
+        raise QueryError(f"limit must be at least 1, not {limit}")
     query = grammar.parse(codec.clean(text))
     limits = [n for n in (limit, query.limit) if n is not None]
     most = min(limits, default=LIMIT)
     simulators = [n for t in query.terms if t.field == "simulator" for n in grammar.names(t)]
     statement = rows(query.scorer, simulators).where(*_conditions(query))
     found = connection.execute(statement.order_by(*_order(query)).limit(most + 1)).all()
-    if not found:
-        _check_names(connection, query)
+    _check_names(connection, query, found=bool(found))
     return SearchResult(tuple(to_row(r) for r in found[:most]), truncated=len(found) > most)
 
 
@@ -263,16 +264,23 @@ def _order(query: Query) -> list[Any]:
     return [chosen[0].is_(None), *keys, col(_E.id)]
 
 
-def _check_names(connection: Connection, query: Query) -> None:
-    """Nothing was found: say so as an error if that is because of a name that occurs nowhere."""
-    asked = [
-        (term.field, name, f"column {term.column}: ")
-        for term in query.terms
-        if grammar.FIELDS[term.field] == "names"
-        for name in grammar.names(term)
-    ]
-    for field, name, where in [*asked, ("scorer", query.scorer, "")]:
-        values = connection.scalars(select(col(_COLUMNS[field])).distinct())
-        known = {value for value in values if value is not None}
-        if known and name not in known and (field, name) != ("scorer", "correlation"):
-            raise QueryError(f"{where}{unknown(field, name, known)}")
+def _check_names(connection: Connection, query: Query, *, found: bool) -> None:
+    """Refuse names that occur nowhere, where they are why nothing was found.
+
+    An unknown scorer hides no rows, but shows all of them without a score, so it is always refused.
+    """
+    asked = [("scorer", query.scorer, "")] if query.scorer != "correlation" else []
+    if not found:
+        asked += [
+            (term.field, name, f"column {term.column}: ")
+            for term in query.terms
+            if grammar.FIELDS[term.field] == "names"
+            for name in grammar.names(term)
+        ]
+    for field, name, where in asked:
+        column: Any = col(_COLUMNS[field])
+        if connection.scalar(select(column).where(column == name).limit(1)) is None:
+            values = connection.scalars(select(column).distinct())
+            known = [str(value) for value in values if value is not None]
+            if known:
+                raise QueryError(f"{where}{unknown(field, name, known)}")

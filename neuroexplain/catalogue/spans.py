@@ -60,7 +60,7 @@ def _load(connection: Connection, corpus_id: int, numbers: Sequence[int]) -> dic
     return {row.number: _span(row, texts[row.document_id]) for row in rows}
 
 
-def _span(row: Row[Any], document: Row[*tuple[Any, ...]]) -> TokenSpan:
+def _span(row: Row[*tuple[Any, ...]], document: Row[*tuple[Any, ...]]) -> TokenSpan:
     inside = slice(row.start, row.start + row.length)
     offsets = codec.unwords(document.offsets).reshape(-1, 2)
     return TokenSpan(

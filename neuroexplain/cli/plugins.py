@@ -18,7 +18,7 @@ def plugins(**values: Any) -> None:
     from neuroexplain.cli.table import console
     from neuroexplain.registry import PLUGIN_KINDS, find, names, needs_llm, settings, summary
 
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "kind": kind,
             "name": name,

@@ -13,7 +13,7 @@ from neuroexplain.config import SweepConfig
 from neuroexplain.errors import ConfigError, unknown
 
 
-def _read_file(ctx: click.Context, parameter: click.Parameter, path: str | None) -> str | None:
+def _read_file(ctx: click.Context, _: click.Parameter, path: str | None) -> str | None:
     """Make a TOML file's entries the defaults of the flags of the same names."""
     if path is None:
         return None

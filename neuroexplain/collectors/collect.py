@@ -51,7 +51,7 @@ def collect_layers(
     }
     for number, (split, drawn) in enumerate(zip(SPLITS, sample(corpus, config), strict=True)):
         for state in states.values():
-            state.begin_split()
+            state.begin_split(split)
         for spans, keep in _in_order(corpus, number, drawn, batch_size):
             _run(subject, corpus, states, spans, keep)
             if progress is not None:

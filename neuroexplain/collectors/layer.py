@@ -39,16 +39,19 @@ class LayerState:
         self._config = config
         self._moments = Moments(width)
         self._blocks: list[ExemplarBlock] = []
+        self._k = 0
         self._top: list[TopSpans] = []
         self._sampled: dict[int, Floats] = {}
 
-    def begin_split(self) -> None:
+    def begin_split(self, split: Split) -> None:
         """Start with empty exemplars."""
+        config = self._config
+        self._k = config.top_k if split == "explain" else config.held_out_top_k
         self._top = [
             TopSpans(
                 self._width,
-                self._config.top_k,
-                self._config.seq_len,
+                self._k,
+                config.seq_len,
                 polarity,
                 self._corpus.span_document,
             )
@@ -146,7 +149,7 @@ class LayerState:
 
     def _top_block(self, top: TopSpans, split: Split) -> ExemplarBlock:
         kept = top.kept()
-        shape = (self._width, self._config.top_k)
+        shape = (self._width, self._k)
         rank = np.arange(len(kept)) - np.searchsorted(kept.neuron, kept.neuron)
         spans = np.full(shape, -1, dtype=np.int64)
         peaks = np.zeros(shape, dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Explainers: evidence to explanation, one file each."""

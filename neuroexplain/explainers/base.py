@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from neuroexplain.levels import MAX_LEVEL, side
-from neuroexplain.records import Evidence, Exemplar, Explanation, Floats
+import numpy as np
+
+from neuroexplain.levels import MAX_LEVEL, escape, side
+from neuroexplain.records import Evidence, Exemplar, Explanation, Failure, Floats
 
 MAX_TEXT = 512
 """Characters; public catalogues refuse longer explanations."""
@@ -23,12 +25,18 @@ class Explainer(Protocol):
         """
 
 
+def dead(evidence: Evidence) -> Failure | None:
+    """The failure of a neuron that there is nothing to explain about; None for one that fires."""
+    if evidence.scale > 0:
+        return None
+    return Failure("explain", "dead_neuron", "the neuron never fires on this side in the explain split")
+
+
 def levels(exemplar: Exemplar, evidence: Evidence) -> Floats:
-    """An exemplar's activations as levels 0-10, not rounded, [token]; all 0 where the neuron never fires."""
-    if not evidence.scale > 0:
-        return side(exemplar.activations, evidence.neuron.polarity) * 0
-    scaled = side(exemplar.activations, evidence.neuron.polarity) * (MAX_LEVEL / evidence.scale)
-    return scaled.clip(0, MAX_LEVEL)
+    """An exemplar's activations as levels 0-10, not rounded, [token]; of a neuron that is not dead."""
+    # In float64, for 10 over the smallest scale is no float32.
+    fired = side(exemplar.activations, evidence.neuron.polarity).astype(np.float64)
+    return np.minimum(fired / evidence.scale * MAX_LEVEL, MAX_LEVEL).astype(np.float32)
 
 
 def weighted(evidence: Evidence) -> Iterator[tuple[Exemplar, float]]:
@@ -47,9 +55,9 @@ def weighted(evidence: Evidence) -> Iterator[tuple[Exemplar, float]]:
 
 
 def quoted(pieces: Sequence[tuple[str, float]]) -> str:
-    """Pieces with their levels for a reader.
+    """Pieces with their levels for a reader, on one line.
 
     >>> quoted([("about", 8.91), (" 5", 2.0)])
     '"about" (8.9), "5" (2.0)'
     """
-    return ", ".join(f'"{text.strip()}" ({level:.1f})' for text, level in pieces)
+    return ", ".join(f'"{escape(text.strip() or text)}" ({level:.1f})' for text, level in pieces)

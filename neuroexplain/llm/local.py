@@ -227,7 +227,7 @@ class LocalLLM:
             return None
         if length > self._limit:
             raise LLMReplyError(
-                f"the {what} has {length} tokens, and {self.spec} takes {self._limit}"
+                f"the {what} has {length} tokens, and {self.spec} takes {self._limit}; show it fewer or shorter texts"
             )
         return self._limit - length
 

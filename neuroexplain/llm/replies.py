@@ -1,25 +1,34 @@
 """What a server's HTTP response means: a completion, or the one error that says what went wrong.
 
-    200  a completion; a web page, an error object, no choices, no text, a refusal, a filtered or cut reply and
-         missing token counts are permanent errors; JSON that breaks off is worth another try
-    401 403 404 400 422 and other 4xx, 429 insufficient_quota   permanent
-    408 409 425 429 5xx                                         worth another try
+    200  a completion, whole or cut at the token limit          LLMReplyError: no choices, no text, a refusal, a filter
+                                                                LLMPermanentError: a web page, an error object
+                                                                LLMUnavailableError: JSON that breaks off
+    4xx, 429 insufficient_quota                                 LLMPermanentError
+    4xx and 5xx that say the prompt is too long, 413            LLMReplyError
+    408 409 425 429 5xx                                         LLMUnavailableError
 
-Messages are one line and never hold a key or a header; `raw` keeps the body.
+LLMReplyError fails one call, LLMPermanentError may end the run, LLMUnavailableError is tried again. Messages are one line and never hold a key or a header; `raw` keeps the body.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from neuroexplain.errors import LLMError, LLMPermanentError, LLMUnavailableError
+from neuroexplain.errors import LLMError, LLMPermanentError, LLMReplyError, LLMUnavailableError
 from neuroexplain.llm.retry import retry_after
 
 _TRY_AGAIN = (408, 409, 425, 429)
 _SAID = 300  # characters of a server's own words in a message
+# How OpenAI and llama.cpp mark a prompt that the model cannot hold; others only say it.
+_TOO_LONG_CODES = ("context_length_exceeded", "exceed_context_size_error")
+_TOO_LONG_WORDS = re.compile(
+    r"context[ _](length|size|window)|(prompt|input|request) (is |was )?too (long|large)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -39,16 +48,19 @@ class Completion:
     """The useful part of a chat completion."""
 
     text: str
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None
+    """None where the server sends no `usage`."""
+    completion_tokens: int | None
     finish_reason: str
+    """`length` where the text was cut off at the token limit."""
 
 
 def completion(response: Response) -> Completion:
     """Read a response with a status below 300.
 
     Raises:
-        LLMPermanentError: it holds no complete answer.
+        LLMReplyError: it holds no answer to this request.
+        LLMPermanentError: it is no completion at all.
         LLMUnavailableError: it breaks off, or reports an error that may pass.
     """
     url, raw = response.url, response.body
@@ -60,19 +72,37 @@ def completion(response: Response) -> Completion:
         raise LLMPermanentError(f"{url} answered with an error: {said(raw)}", raw=raw)
     choice, usage = _get(data, "choices", 0), _get(data, "usage")
     if not isinstance(choice, dict):
-        raise LLMPermanentError(f"{url} answered without choices", raw=raw)
-    text, reason = _get(choice, "message", "content"), choice.get("finish_reason") or "stop"
-    _check_finished(choice, response)
+        raise LLMReplyError(f"{url} answered without choices", raw=raw)
+    reason = choice.get("finish_reason") or "stop"
+    return Completion(
+        _text(choice, reason, response),
+        _count(usage, "prompt_tokens"),
+        _count(usage, "completion_tokens"),
+        reason,
+    )
+
+
+def _text(choice: dict[str, Any], reason: str, response: Response) -> str:
+    url, raw = response.url, response.body
+    text, refusal = _get(choice, "message", "content"), _get(choice, "message", "refusal")
+    if refusal:
+        raise LLMReplyError(f"the model at {url} refused: {_line(str(refusal))}", raw=raw)
+    if reason == "content_filter":
+        raise LLMReplyError(f"{url} filtered the reply (content_filter)", raw=raw)
     if not isinstance(text, str):
-        raise LLMPermanentError(f"{url} answered without text (finish_reason {reason})", raw=raw)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise LLMPermanentError(f"{url} answered with half of a surrogate pair", raw=raw)
-    counts = _get(usage, "prompt_tokens"), _get(usage, "completion_tokens")
-    if not all(isinstance(count, int) for count in counts):
-        raise LLMPermanentError(
-            f"{url} sent no token counts (usage), so what a run spends cannot be known", raw=raw
+        # Models that think before they write can spend the whole limit on it.
+        advice = "; raise max_tokens" if reason == "length" else ""
+        raise LLMReplyError(
+            f"{url} answered without text (finish_reason {reason}){advice}", raw=raw
         )
-    return Completion(text, *counts, reason)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise LLMReplyError(f"{url} answered with half of a surrogate pair", raw=raw)
+    return text
+
+
+def _count(usage: Any, name: str) -> int | None:
+    count = _get(usage, name)
+    return count if isinstance(count, int) else None
 
 
 def _json(response: Response) -> Any:
@@ -92,26 +122,16 @@ def _json(response: Response) -> Any:
     )
 
 
-def _check_finished(choice: dict[str, Any], response: Response) -> None:
-    url, raw = response.url, response.body
-    refusal = _get(choice, "message", "refusal")
-    if refusal:
-        raise LLMPermanentError(f"the model at {url} refused: {_line(str(refusal))}", raw=raw)
-    match choice.get("finish_reason"):
-        case "length":
-            raise LLMPermanentError(
-                f"the reply from {url} was cut off at the token limit (finish_reason length); raise max_tokens",
-                raw=raw,
-            )
-        case "content_filter":
-            raise LLMPermanentError(f"{url} filtered the reply (content_filter)", raw=raw)
-
-
 def failure(response: Response) -> LLMError:
     """The error that a status of 400 or more means."""
     url, status, raw = response.url, response.status, response.body
     words = said(raw)
     because = f": {words}" if words else ""
+    if too_long(response):
+        return LLMReplyError(
+            f"the prompt does not fit the model at {url} ({status}); show it fewer or shorter texts{because}",
+            raw=raw,
+        )
     if status == 401:
         message = f"the key was refused by {url} (401); set OPENAI_API_KEY to one of its keys"
     elif status == 403:
@@ -132,6 +152,15 @@ def failure(response: Response) -> LLMError:
     return LLMPermanentError(message, raw=raw)
 
 
+def too_long(response: Response) -> bool:
+    """Whether an error means that this prompt does not fit the model; a shorter one may."""
+    if {field(response.body, "code"), field(response.body, "type")} & {*_TOO_LONG_CODES}:
+        return True
+    if response.status in (400, 422):
+        return _TOO_LONG_WORDS.search(said(response.body)) is not None
+    return response.status == 413
+
+
 def unknown_model(response: Response) -> bool:
     """Whether an error may mean that the server does not have the model."""
     if response.status == 404:
@@ -142,7 +171,7 @@ def unknown_model(response: Response) -> bool:
 
 def refused_parameter(response: Response, sent: Sequence[str]) -> str | None:
     """Which of the sent parameters an error names as not supported, if any."""
-    if response.status not in (400, 422):
+    if response.status not in (400, 422) or too_long(response):
         return None
     parameter = field(response.body, "param")
     if parameter is not None:

@@ -1,0 +1,1 @@
+"""Scorers: simulation and truth to score, one file each."""

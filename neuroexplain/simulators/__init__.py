@@ -1,0 +1,1 @@
+"""Simulators: explanation and bare tokens to expected levels, one file each."""

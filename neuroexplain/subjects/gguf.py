@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -31,7 +30,7 @@ def converted(path: Path) -> Path:
         try:
             _convert(path, scratch)
             try:
-                os.replace(scratch, target)
+                scratch.replace(target)
             except OSError:
                 if not target.is_dir():
                     raise

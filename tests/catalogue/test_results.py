@@ -116,8 +116,9 @@ def test_scores_must_be_finite(
     catalogue: Catalogue, sweep: Sweep, field: str, number: float
 ) -> None:
     explanation = sweep.explain("tiny/0/1+", "ice")
+    changes: dict[str, Any] = {field: number}
     with pytest.raises(CatalogueError, match=f"{field} is {number}"):
-        sweep.score(explanation, replace(SCORE, **{field: number}))
+        sweep.score(explanation, replace(SCORE, **changes))
 
 
 @pytest.mark.parametrize(

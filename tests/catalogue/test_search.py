@@ -197,6 +197,11 @@ def test_mistakes_name_the_place_and_the_valid_values(
         filled.search(query)
 
 
+def test_limit_is_at_least_one(filled: Catalogue) -> None:
+    with pytest.raises(QueryError, match="at least 1, not -1"):
+        filled.search("", limit=-1)
+
+
 def test_empty_catalogue_has_nothing_to_find(catalogue: Catalogue) -> None:
     assert catalogue.search("explainer:ngram scorer:x").rows == ()
 

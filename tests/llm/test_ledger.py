@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neuroexplain.errors import LLMPermanentError, LLMUnavailableError
+from neuroexplain.errors import LLMPermanentError, LLMReplyError, LLMUnavailableError
 from neuroexplain.llm.base import AnswersMarked, Request
 from neuroexplain.llm.ledger import ledgered
 from neuroexplain.llm.openai_http import OpenAIChat
 from neuroexplain.llm.scripted import ScriptedLLM
 from neuroexplain.records import Call, Floats
 from neuroexplain.templates import Message, Prompt
-from neuroexplain.testing import Answer, Response, serve
+from neuroexplain.testing import Answer, Response, completion, serve
 
 ASKED = Request((Message("system", "s"), Message("user", "héllo")), "explain", 9)
 
@@ -116,14 +116,39 @@ def test_a_failure_is_written_and_asked_again(book: Book) -> None:
     with pytest.raises(LLMUnavailableError):
         with_llm(lambda body: Response("oops", 500), book, use)
     with pytest.raises(LLMPermanentError):
+        with_llm(lambda body: Response({"error": "odd"}, 400), book, use)
+    with pytest.raises(LLMReplyError):
         with_llm(lambda body: Response({"choices": []}), book, use)
-    unavailable, permanent = book.all()
+    unavailable, permanent, empty = book.all()
     assert (unavailable.status, unavailable.attempts, unavailable.reply) == ("failed", 2, "oops")
     assert "failed (500): oops" in str(unavailable.error)
     assert (permanent.status, permanent.attempts) == ("failed", 1)
-    assert permanent.reply == '{"choices": []}'
+    assert permanent.reply == '{"error": "odd"}'
+    assert (empty.status, empty.attempts, empty.reply) == ("failed", 1, '{"choices": []}')
+    assert "without choices" in str(empty.error)
+    assert {(c.prompt_tokens, c.completion_tokens) for c in book.all()} == {(None, None)}
     (reply, chats) = with_llm(lambda body: "good", book, use)
     assert (reply.text, reply.cached, chats) == ("good", False, 1)
+
+
+def test_a_reply_without_token_counts_is_kept_as_it_came(book: Book) -> None:
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        made = completion("half a", body) | {"usage": None}
+        made["choices"][0]["finish_reason"] = "length"
+        return made
+
+    async def use(llm: Any) -> Any:
+        return [await llm.chat(ASKED), await llm.chat(ASKED)]
+
+    (first, second), chats = with_llm(answer, book, use)
+    assert (first.prompt_tokens, first.completion_tokens, first.finish_reason) == (
+        None,
+        None,
+        "length",
+    )
+    assert (replace(second, cached=False), second.cached, chats) == (first, True, 1)
+    (call,) = book.all()
+    assert (call.status, call.prompt_tokens, call.completion_tokens) == ("ok", None, None)
 
 
 def test_a_reply_that_cannot_be_written_is_not_used(book: Book) -> None:

@@ -20,7 +20,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from neuroexplain.errors import LLMPermanentError
+from neuroexplain.errors import LLMPermanentError, LLMReplyError
 from neuroexplain.llm.base import AnswersMarked, Request
 from neuroexplain.llm.local import LocalLLM
 from neuroexplain.records import Floats
@@ -136,10 +136,10 @@ def test_answers_must_be_single_tokens(llm: LocalLLM) -> None:
 
 
 def test_too_long(llm: LocalLLM) -> None:
-    with pytest.raises(LLMPermanentError, match=r"text has \d+ tokens, and local:tiny takes 128"):
+    with pytest.raises(LLMReplyError, match=r"text has \d+ tokens, and local:tiny takes 128"):
         asyncio.run(llm.distributions("p", ["0123456789"] * 20, "?", ANSWERS))
     long = replace(ASKED, messages=(Message("user", "0123456789" * 20),))
-    with pytest.raises(LLMPermanentError, match="prompt has"):
+    with pytest.raises(LLMReplyError, match="prompt has"):
         asyncio.run(llm.chat(long))
 
 
