@@ -52,6 +52,7 @@ def collect(run: Run, config: CollectConfig, subject: Subject | None = None) -> 
     key = run_key("collection", config, subject.weights_sha256, corpus.info.sha256)
     known = run.catalogue.find_collection(key)
     if known is not None:
+        run.catalogue.make_current(known)
         run.counts["collections reused"] += 1
         return known
     subject.verify()

@@ -86,11 +86,12 @@ async def score_explanation(
     )
 
 
-async def floor_simulation(evidence: Evidence, spans: Sequence[TokenSpan]) -> Simulation:
-    """What the neuron's token table predicts: the floor that an explanation has to beat."""
+async def floor_simulation(evidence: Evidence, spans: Sequence[TokenSpan]) -> Simulation | None:
+    """What the neuron's token table predicts: the floor that an explanation has to beat; None for a dead neuron."""
     table: Explainer = create("explainer", "token-table", {})
     reader: Simulator = create("simulator", "token-table", {})
-    return await reader.simulate(await table.explain(evidence, seed=0), spans)
+    explanation = await table.explain(evidence, seed=0)
+    return None if explanation.failure is not None else await reader.simulate(explanation, spans)
 
 
 def unexplained(

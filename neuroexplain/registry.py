@@ -11,9 +11,10 @@ import dataclasses
 import importlib
 import inspect
 import json
+import math
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from neuroexplain.errors import PluginError, unknown
@@ -48,13 +49,21 @@ def register(kind: PluginKind, name: str) -> Callable[[type[T]], type[T]]:
     """Class decorator that makes a plug-in known under a name.
 
     Raises:
-        PluginError: another class already has the name.
+        PluginError: another class already has the name, be it a built-in that nobody has asked for yet.
     """
 
     def decorate(cls: type[T]) -> type[T]:
+        here = (cls.__module__, cls.__qualname__)
         known = _registered.get((kind, name))
-        if known is not None and known.__qualname__ != cls.__qualname__:
-            raise PluginError(f'two {kind}s are called "{name}": {known!r} and {cls!r}')
+        owner = (
+            (known.__module__, known.__qualname__)
+            if known is not None
+            else (BUILT_IN[kind].get(name, cls.__module__), cls.__qualname__)
+        )
+        if owner != here:
+            raise PluginError(
+                f'two {kind}s are called "{name}": {".".join(owner)} and {".".join(here)}; rename one of them'
+            )
         _registered[kind, name] = cls
         return cls
 
@@ -62,8 +71,22 @@ def register(kind: PluginKind, name: str) -> Callable[[type[T]], type[T]]:
 
 
 @cache
-def _outside(kind: PluginKind) -> dict[str, Any]:
-    return {point.name: point for point in entry_points(group=f"neuroexplain.{kind}s")}
+def _outside(kind: PluginKind) -> dict[str, EntryPoint]:
+    """Entry points of other packages, by name.
+
+    Raises:
+        PluginError: two plug-ins have one name.
+    """
+    owners = dict(BUILT_IN[kind])
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=f"neuroexplain.{kind}s"):
+        if owners.setdefault(point.name, point.value) != point.value:
+            raise PluginError(
+                f'two {kind}s are called "{point.name}", in {owners[point.name]} and in {point.value}; '
+                "uninstall the package of one of them"
+            )
+        found[point.name] = point
+    return found
 
 
 def names(kind: PluginKind) -> list[str]:
@@ -76,26 +99,42 @@ def find(kind: PluginKind, name: str) -> type[Any]:
     """The class of a plug-in.
 
     Raises:
-        PluginError: no plug-in of that name; the message lists the valid ones.
+        PluginError: no plug-in of that name; the message lists the valid ones. Or an outside package's cannot be
+            imported.
     """
     if (kind, name) not in _registered:
         if name in BUILT_IN[kind]:
             importlib.import_module(BUILT_IN[kind][name])
         elif name in _outside(kind):
-            _outside(kind)[name].load()
+            _load(kind, _outside(kind)[name])
     try:
         return _registered[kind, name]
     except KeyError:
         raise PluginError(unknown(kind, name, names(kind))) from None
 
 
+def _load(kind: PluginKind, point: EntryPoint) -> None:
+    try:
+        point.load()
+    except (ImportError, AttributeError) as error:
+        raise PluginError(
+            f'{kind} "{point.name}" ({point.value}) cannot be imported: {error}'
+        ) from error
+    if (kind, point.name) not in _registered:
+        raise PluginError(
+            f'{point.value} registers no {kind} "{point.name}"; its class needs @register("{kind}", "{point.name}")'
+        )
+
+
 def settings(cls: type[Any]) -> dict[str, Any]:
     """A plug-in's settings with their defaults (`...` where there is none); the `llm` field is not a setting."""
-    return {
-        f.name: ... if f.default is dataclasses.MISSING else f.default
-        for f in dataclasses.fields(cls)
-        if f.name != "llm"
-    }
+    return {f.name: _default(f) for f in dataclasses.fields(cls) if f.name != "llm"}
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return ... if field.default is dataclasses.MISSING else field.default
 
 
 def chosen(plugin: Any) -> dict[str, Any]:
@@ -166,10 +205,9 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
         if isinstance(value, bool):
             return value
     elif wanted in (int, float) and not isinstance(value, bool):
-        try:
-            return wanted(value)
-        except (TypeError, ValueError):
-            pass
+        number = _number(value, wanted)
+        if number is not None:
+            return number
     elif isinstance(value, str):
         try:
             return json.loads(value)
@@ -178,3 +216,14 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
     else:
         return value
     raise PluginError(f"{where} must be {getattr(wanted, '__name__', wanted)}, not {value!r}")
+
+
+def _number(value: Any, wanted: type[int] | type[float]) -> int | float | None:
+    """A finite number of a type; None where there is none, or only after rounding."""
+    try:
+        number = wanted(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if isinstance(number, float) and not math.isfinite(number):
+        return None
+    return number if isinstance(value, str) or number == value else None

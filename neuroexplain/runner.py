@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neuroexplain import llm as llms
 from neuroexplain.catalogue import Collection
@@ -25,9 +25,22 @@ from neuroexplain.run import Run
 from neuroexplain.scoring import Scoring, check_pair
 from neuroexplain.selection import select
 
+if TYPE_CHECKING:
+    from neuroexplain.subjects import Subject
 
-def sweep(run: Run, config: SweepConfig) -> Collection:
+
+def sweep(
+    run: Run, config: SweepConfig, subject: Subject | None = None
+) -> tuple[Collection, list[NeuronId]]:
     """Collect, explain and score: everything, from a subject and a corpus to scores in the catalogue.
+
+    Args:
+        run: where results are counted and saved.
+        config: everything that decides them.
+        subject: the model, where it is loaded already.
+
+    Returns:
+        The collection, and the neurons that the sweep was about.
 
     Raises:
         NeuroexplainError: a setting that makes no sense is found before any work is done.
@@ -37,11 +50,11 @@ def sweep(run: Run, config: SweepConfig) -> Collection:
     for name in config.score.scorers:
         find("scorer", name)
     check_pair(config.explain.explainer, config.score.simulator)
-    collection = collect(run, config.collect)
+    collection = collect(run, config.collect, subject)
     neurons = neurons_of(collection, config.neurons, config.explain.seed)
     explain(run, collection, neurons, config.explain)
     score(run, collection, neurons, config.score, explainer=config.explain.explainer)
-    return collection
+    return collection, neurons
 
 
 def explain(

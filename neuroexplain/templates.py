@@ -1,7 +1,7 @@
 """Prompts: Jinja templates in `prompts/`, rendered to text with the hashes that say which text it was.
 
-A prompt is a folder with `system.jinja` and `user.jinja` (chat), or `completion.jinja` (plain completion). A changed
-file is a new version: its hash is stored with everything that was made from it.
+A prompt is a folder with `system.jinja` and `user.jinja` (chat), or `prefix.jinja` and `query.jinja` (plain text). A
+changed file is a new version: its hash is stored with everything that was made from it.
 """
 
 from __future__ import annotations

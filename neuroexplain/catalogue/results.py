@@ -150,22 +150,41 @@ def save_simulation(
 
 
 def find_simulation(
-    connection: Connection, spans: SpanReader, key: str
+    connection: Connection, spans: SpanReader, key: str, partial: bool = False
 ) -> tuple[int, Simulation] | None:
-    """The newest simulation of a key in which no span failed."""
+    """The newest simulation of a key in which no span failed; with `partial`, else the newest at all."""
     table, failure = tables.Simulation, tables.SimulationFailure
     failed = exists().where(col(failure.simulation_id) == col(table.id))
+    query = select(table, failed.label("failed")).where(col(table.key) == key)
+    if not partial:
+        query = query.where(~failed)
     row = connection.execute(
-        select(table).where(col(table.key) == key, ~failed).order_by(col(table.id).desc()).limit(1)
+        query.order_by(failed, col(table.id).desc()).limit(1)
     ).one_or_none()
     if row is None:
         return None
     corpus_id = collection_of(connection, row.explanation_id).corpus_id
+    worked = simulated(connection, spans, corpus_id, row)
     return row.id, Simulation(
         simulator=row.simulator,
-        spans=simulated(connection, spans, corpus_id, row),
+        spans=worked + (unsimulated(connection, spans, corpus_id, row.id) if row.failed else ()),
         llm=row.llm,
         settings=json.loads(row.settings),
+    )
+
+
+def unsimulated(
+    connection: Connection, spans: SpanReader, corpus_id: int, simulation_id: int
+) -> tuple[SpanSimulation, ...]:
+    """The failed spans of a simulation."""
+    table = tables.SimulationFailure
+    rows = connection.execute(select(table).where(col(table.simulation_id) == simulation_id)).all()
+    found = spans.read(connection, corpus_id, [row.span for row in rows])
+    return tuple(
+        SpanSimulation(
+            found[row.span], None, Failure("simulate", row.reason, row.message, row.raw_reply)
+        )
+        for row in rows
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -126,6 +127,11 @@ class Catalogue:
         """The collection of a key, if it was saved."""
         with self._database.reading() as connection:
             return reader.find_collection(connection, key)
+
+    def make_current(self, collection: Collection) -> None:
+        """Make a collection the one that views and commands show of its subject."""
+        with self._database.writing() as connection:
+            writer.make_current(connection, collection.id)
 
     def collection(self, subject: str | None = None) -> Collection:
         """The current collection of a subject; without a name, of the only one.
@@ -259,10 +265,17 @@ class Catalogue:
                 connection, run_id, explanation_id, key, split, simulation
             )
 
-    def find_simulation(self, key: str) -> tuple[int, Simulation] | None:
-        """The newest simulation of a key in which no span failed; levels are as stored, in float16."""
+    def find_simulation(
+        self, key: str, *, partial: bool = False
+    ) -> tuple[int, Simulation] | None:
+        """The newest simulation of a key in which no span failed; levels are as stored, in float16.
+
+        Args:
+            key: hash of everything that determines it.
+            partial: where there is none without failures, the newest one with its failed spans.
+        """
         with self._database.reading() as connection:
-            return results.find_simulation(connection, self._spans, key)
+            return results.find_simulation(connection, self._spans, key, partial)
 
     def save_scores(
         self,
@@ -322,9 +335,31 @@ class Catalogue:
         collection: Collection,
         *,
         run_id: int | None = None,
+        neurons: AbstractSet[NeuronId] | None = None,
+        explainer: str | None = None,
+        simulator: str | None = None,
         scorer: str = "correlation",
         top: int = 10,
     ) -> dict[str, Any]:
-        """How well a collection's neurons are explained: best, worst, means and undefined scores by reason."""
+        """How well a collection's neurons are explained: best, worst, means and undefined scores by reason.
+
+        Args:
+            collection: whose neurons.
+            run_id: only explanations that this run wrote or scored.
+            neurons: only explanations of these.
+            explainer: only its explanations.
+            simulator: only scores of its simulations.
+            scorer: whose scores.
+            top: how many of the best and of the worst rows.
+        """
         with self._database.reading() as connection:
-            return summary.summary(connection, collection.id, run_id, scorer, top)
+            return summary.summary(
+                connection,
+                collection.id,
+                run_id=run_id,
+                neurons=neurons,
+                explainer=explainer,
+                simulator=simulator,
+                scorer=scorer,
+                top=top,
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from statistics import fmean, median
 from typing import Any
 
@@ -12,10 +13,19 @@ from sqlmodel import col
 
 from neuroexplain.catalogue import tables
 from neuroexplain.catalogue.search import rows, to_row
+from neuroexplain.records import NeuronId
 
 
 def summary(
-    connection: Connection, collection_id: int, run_id: int | None, scorer: str, top: int
+    connection: Connection,
+    collection_id: int,
+    *,
+    run_id: int | None,
+    neurons: AbstractSet[NeuronId] | None,
+    explainer: str | None,
+    simulator: str | None,
+    scorer: str,
+    top: int,
 ) -> dict[str, Any]:
     """Summary of the newest test scores of one scorer, over the good explanations of a collection.
 
@@ -23,16 +33,25 @@ def summary(
         connection: a reading transaction.
         collection_id: row of the collection.
         run_id: only explanations that this run wrote or scored.
+        neurons: only explanations of these.
+        explainer: only its explanations.
+        simulator: only scores of its simulations.
         scorer: whose scores.
         top: how many of the best and of the worst rows.
     """
     explanation, score = tables.Explanation, tables.Score
-    query = rows(scorer).where(
+    query = rows(scorer, [simulator] if simulator else None).where(
         col(explanation.collection_id) == collection_id, col(explanation.status) == "ok"
     )
     if run_id is not None:
         query = query.where(or_(col(explanation.run_id) == run_id, col(score.run_id) == run_id))
+    if explainer is not None:
+        query = query.where(col(explanation.explainer) == explainer)
     found = connection.execute(query.order_by(col(explanation.id))).all()
+    if neurons is not None:
+        found = [
+            r for r in found if NeuronId(r.name, r.layer, r.idx, r.polarity) in neurons
+        ]
     scored = sorted((r for r in found if r.value is not None), key=lambda r: (-r.value, r.id))
     layers: dict[int, list[Row[Any]]] = defaultdict(list)
     for row in found:

@@ -65,23 +65,24 @@ def save_collection(
             recorder.add(layer)
             if on_layer is not None:
                 on_layer(layer.layer)
-        _finish(connection, collection_id, subject_id, recorder)
+        layers_json = codec.to_json(sorted(recorder.layers), "layers")
+        connection.execute(
+            update(table)
+            .where(col(table.id) == collection_id)
+            .values(layers=layers_json, kept=recorder.kept)
+        )
+        make_current(connection, collection_id)
     return collection_id
 
 
-def _finish(
-    connection: Connection, collection_id: int, subject_id: int, recorder: _Recorder
-) -> None:
-    collection = tables.Collection
-    connection.execute(
-        update(collection).where(col(collection.subject_id) == subject_id).values(current=0)
-    )
-    layers = codec.to_json(sorted(recorder.layers), "layers")
-    connection.execute(
-        update(collection)
-        .where(col(collection.id) == collection_id)
-        .values(current=1, layers=layers, kept=recorder.kept)
-    )
+def make_current(connection: Connection, collection_id: int) -> None:
+    """Make a collection the one that views and commands show of its subject."""
+    table = tables.Collection
+    row = col(table.id) == collection_id
+    subject_id = connection.scalar(select(col(table.subject_id)).where(row))
+    same_subject = col(table.subject_id) == subject_id
+    connection.execute(update(table).where(same_subject).values(current=0))
+    connection.execute(update(table).where(row).values(current=1))
 
 
 def _subject(connection: Connection, info: SubjectInfo) -> int:

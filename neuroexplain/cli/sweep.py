@@ -61,10 +61,13 @@ def sweep(**values: Any) -> None:
     )
 
     def work(current: Any) -> dict[str, Any]:
-        collection = sweep_(current, config)
-        scorer = config.score.scorers[0]
+        collection, neurons = sweep_(current, config)
         found: dict[str, Any] = current.catalogue.summary(
-            collection, run_id=current.id, scorer=scorer
+            collection,
+            neurons=set(neurons),
+            explainer=config.explain.explainer,
+            simulator=config.score.simulator,
+            scorer=config.score.scorers[0],
         )
         return found
 

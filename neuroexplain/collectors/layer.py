@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from neuroexplain.collectors.moments import Moments
 from neuroexplain.collectors.plan import SplitSample
 from neuroexplain.collectors.topk import TopSpans
-from neuroexplain.collectors.traces import from_bits, pack, rounded_bits
+from neuroexplain.collectors.traces import pack, rounded_bits
 from neuroexplain.config import CollectConfig
 from neuroexplain.errors import CollectError
 from neuroexplain.records import (
@@ -75,7 +75,7 @@ class LayerState:
         text = neurons[:, content].float()
         counted = text[:, first:]
         highest, lowest = counted.amax(1), counted.amin(1)
-        self._require_finite(highest, lowest, spans)
+        self._require_finite(text[:, :first], highest, lowest, spans)
         self._moments.update(counted, highest, lowest)
         self._count_excluded(neurons, content.start + first, content.stop, highest, lowest)
         for top, peaks in zip(self._top, (highest, -lowest), strict=True):
@@ -113,8 +113,11 @@ class LayerState:
             blocks=tuple(self._blocks),
         )
 
-    def _require_finite(self, highest: Tensor, lowest: Tensor, spans: NDArray[np.int64]) -> None:
-        bad = ~(highest.isfinite() & lowest.isfinite())
+    def _require_finite(
+        self, uncounted: Tensor, highest: Tensor, lowest: Tensor, spans: NDArray[np.int64]
+    ) -> None:
+        # Traces keep the uncounted tokens too.
+        bad = ~(highest.isfinite() & lowest.isfinite() & uncounted.isfinite().all(1))
         if bool(bad.any()):
             row, neuron = bad.nonzero()[0].tolist()
             document = int(self._corpus.span_document[spans[row]])
@@ -128,12 +131,12 @@ class LayerState:
         self, neurons: Tensor, start: int, stop: int, highest: Tensor, lowest: Tensor
     ) -> None:
         """Count the spans whose peak would have sat on a token that does not count."""
-        for edge in (neurons[:, :start], neurons[:, stop:]):
-            if edge.shape[1]:
-                over = (edge.amax(1) > highest).sum(0)
-                under = (edge.amin(1) < lowest).sum(0)
-                self._moments.peaks_excluded += over.cpu().numpy()
-                self._moments.troughs_excluded += under.cpu().numpy()
+        edges = [e for e in (neurons[:, :start], neurons[:, stop:]) if e.shape[1]]
+        if edges:
+            over = sum(edge.amax(1) > highest for edge in edges).bool().sum(0)
+            under = sum(edge.amin(1) < lowest for edge in edges).bool().sum(0)
+            self._moments.peaks_excluded += over.cpu().numpy()
+            self._moments.troughs_excluded += under.cpu().numpy()
 
     def _offer(self, top: TopSpans, peaks: Tensor, text: Tensor, spans: NDArray[np.int64]) -> None:
         import torch
@@ -231,6 +234,3 @@ class LayerState:
             trace = self._sampled[span]
             stacked[row, : len(trace)] = trace
         return stacked
-
-
-__all__ = ["LayerState", "from_bits"]

@@ -29,7 +29,9 @@ def dead(evidence: Evidence) -> Failure | None:
     """The failure of a neuron that there is nothing to explain about; None for one that fires."""
     if evidence.scale > 0:
         return None
-    return Failure("explain", "dead_neuron", "the neuron never fires on this side in the explain split")
+    return Failure(
+        "explain", "dead_neuron", "the neuron never fires on this side in the explain split"
+    )
 
 
 def levels(exemplar: Exemplar, evidence: Evidence) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from neuroexplain.explainers.base import MAX_TEXT, levels, quoted, weighted
+from neuroexplain.explainers.base import MAX_TEXT, dead, levels, quoted, weighted
 from neuroexplain.records import Evidence, Explanation
 from neuroexplain.registry import chosen, register
 
@@ -41,6 +41,11 @@ class Ngrams:
 
     async def explain(self, evidence: Evidence, *, seed: int) -> Explanation:
         """Choose the n-grams whose mean level departs most from what the shorter n-gram inside them predicts."""
+        failure = dead(evidence)
+        if failure is not None:
+            return Explanation(
+                evidence.neuron, "ngram", "", evidence.scale, settings=chosen(self), failure=failure
+            )
         tallies = self._tally(evidence)
         root = tallies.pop(())
         default = root.sum / root.weight if root.weight else 0.0
@@ -56,12 +61,12 @@ class Ngrams:
                 gains[gram] = tally.weight * (means[gram] - expected) ** 2
         kept = sorted(gains, key=lambda g: (-gains[g], g))[: self.size]
         strongest = sorted(kept, key=lambda g: (-means[g], g))
+        # The others are kept because they are silent; a reader would take them for what the neuron answers to.
+        shown = [(tallies[g].text, means[g]) for g in strongest if means[g] > default][:8]
         return Explanation(
             neuron=evidence.neuron,
             explainer="ngram",
-            text=f"the n-grams {quoted([(tallies[g].text, means[g]) for g in strongest[:8]])}"[
-                :MAX_TEXT
-            ],
+            text=f"the n-grams {quoted(shown)}"[:MAX_TEXT],
             scale=evidence.scale,
             data={
                 "ngrams": [_entry(tallies[g], g, means[g], evidence.scale) for g in strongest],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from neuroexplain.explainers.base import MAX_TEXT
+from neuroexplain.explainers.base import MAX_TEXT, dead
 from neuroexplain.levels import discretise
 from neuroexplain.llm.base import LLM, Reply, Request
 from neuroexplain.records import Evidence, Exemplar, Explanation, Failure
@@ -45,10 +45,8 @@ class TokenActivation:
 
     async def explain(self, evidence: Evidence, *, seed: int) -> Explanation:
         """Ask once; a reply that is no sentence becomes a failure with the reply kept."""
-        if not evidence.scale > 0:
-            failure = Failure(
-                "explain", "dead_neuron", "the neuron never fires on this side in the explain split"
-            )
+        failure = dead(evidence)
+        if failure is not None:
             return self._explanation(evidence, None, "", failure)
         prompt = self.prompt(evidence)
         reply = await self.llm.chat(

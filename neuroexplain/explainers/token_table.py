@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuroexplain.explainers.base import MAX_TEXT, levels, quoted, weighted
+from neuroexplain.explainers.base import MAX_TEXT, dead, levels, quoted, weighted
 from neuroexplain.records import Evidence, Explanation
 from neuroexplain.registry import chosen, register
 
@@ -20,8 +20,22 @@ class TokenTable:
     size: int = 500
     """Tokens kept: those that explain most of the activation's variance."""
 
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError("size must be at least 1")
+
     async def explain(self, evidence: Evidence, *, seed: int) -> Explanation:
         """Average the explain split's activations by token id, each span weighted by what it stands for."""
+        failure = dead(evidence)
+        if failure is not None:
+            return Explanation(
+                evidence.neuron,
+                "token-table",
+                "",
+                evidence.scale,
+                settings=chosen(self),
+                failure=failure,
+            )
         sums: defaultdict[int, np.ndarray] = defaultdict(lambda: np.zeros(2))
         texts: dict[int, str] = {}
         for exemplar, weight in weighted(evidence):

@@ -108,10 +108,10 @@ def _statistic(scorer: Scorer, simulation: Simulation, held_out: HeldOut) -> flo
 
 
 def _why(scorer: Scorer, total: Sums, n_tokens: int, simulation: Simulation) -> str:
-    if simulation.coverage == 0:
-        failures = {s.failure.reason for s in simulation.spans if s.failure is not None}
-        return min(failures) if failures else "too_few_tokens"
-    return "too_few_tokens" if n_tokens < MIN_TOKENS else scorer.reason(total)
+    if n_tokens >= MIN_TOKENS:
+        return scorer.reason(total)
+    failures = {s.failure.reason for s in simulation.spans if s.failure is not None}
+    return min(failures, default="too_few_tokens")
 
 
 def _interval(

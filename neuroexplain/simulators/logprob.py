@@ -33,6 +33,8 @@ class LogprobSimulator:
     """Few-shot neurons in the prompt."""
 
     def __post_init__(self) -> None:
+        if self.examples < 0:
+            raise ValueError("examples must be at least 0")
         if not isinstance(self.llm, AnswersMarked):
             raise ValueError(
                 f"{self.llm.spec} gives no probabilities of answers; use --llm local:SUBJECT, or the simulator sparse"

@@ -97,7 +97,7 @@ def parse(text: str, n_tokens: int) -> Floats:
     fenced = _FENCED.fullmatch(stripped)
     try:
         pairs = json.loads(fenced[1] if fenced else stripped)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"the reply is not a JSON list alone: {error}") from None
     if not isinstance(pairs, list):
         raise ValueError("the reply is not a JSON list")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +55,14 @@ def load(
     common = {"trust_remote_code": trust_remote_code}
     with _quiet(), _explained(spec, location, allow_pickle):
         tokenizer = AutoTokenizer.from_pretrained(source, **common)
-        model = auto.from_pretrained(
+        model, report = auto.from_pretrained(
             source,
             dtype=getattr(torch, dtype),
             use_safetensors=None if allow_pickle else True,
+            output_loading_info=True,
             **common,
         )
+    _require_weights(spec, report["missing_keys"])
     model.eval()
     model.to(target)
     model.requires_grad_(False)
@@ -99,13 +101,30 @@ def _source(location: Location) -> str | Path:
     return converted(location.path) if location.path.suffix == ".gguf" else location.path
 
 
+def _require_weights(spec: str, missing: Iterable[str]) -> None:
+    """Refuse a model some of whose weights would be random; nothing here reads a pooler."""
+    absent = sorted(name for name in missing if "pooler" not in name)
+    if absent:
+        raise SubjectError(
+            f"{spec} holds no weights for {absent[0]} ({len(absent)} missing in all); "
+            "it is another kind of model, or its files are incomplete"
+        )
+
+
 @contextmanager
 def _explained(spec: str, location: Location, allow_pickle: bool) -> Iterator[None]:
     """Turn the many errors of loading into one line."""
+    from safetensors import SafetensorError
+
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         detail = str(error).strip().partition("\n")[0] or type(error).__name__
+        if "custom code" in detail:
+            raise SubjectError(
+                f"{spec} comes with Python code of its own, which would run here: "
+                "add --trust-remote-code if you trust it"
+            ) from error
         if location.path is None:
             raise SubjectError(
                 f'subject "{spec}" cannot be loaded from the model hub; valid: {FORMS} ({detail})'

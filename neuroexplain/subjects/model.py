@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from neuroexplain.errors import SubjectError
 from neuroexplain.records import Floats, SubjectInfo
 from neuroexplain.subjects.loading import load
@@ -52,8 +50,8 @@ class Subject:
         self.sites: dict[int, Site] = {
             site.layer: site for site in find_sites(model, config.hidden_size)
         }
-        self.prefix, self.suffix = _special_tokens(tokenizer)
-        self.max_positions = int(getattr(config, "max_position_embeddings", None) or 2**30)
+        self.prefix, self.suffix = _special_tokens(spec, tokenizer)
+        self.max_positions = _max_positions(model, config)
 
     @classmethod
     def load(
@@ -90,7 +88,10 @@ class Subject:
             weights_sha256=self.weights_sha256,
             architecture=str(self.model.config.model_type),
             site="mlp",
-            widths=tuple(self.sites[layer].width for layer in sorted(self.sites)),
+            widths=tuple(
+                self.sites[layer].width if layer in self.sites else 0
+                for layer in range(max(self.sites) + 1)
+            ),
         )
 
     @property
@@ -114,7 +115,7 @@ class Subject:
             on_layer: called once per layer, in the order of the forward pass.
 
         Raises:
-            SubjectError: the sequence is longer than the model allows.
+            SubjectError: the sequence is longer than the model allows, or layers share a module.
         """
         import torch
 
@@ -183,9 +184,13 @@ class Subject:
             finally:
                 for handle in handles:
                     handle.remove()
+            self._require_own_modules(tuple(seen))
             for layer, site in self.sites.items():
-                again = site.module(seen[layer].reshape(-1, site.width))
-                if not torch.allclose(again.flatten(), made[layer].flatten(), rtol=1e-3, atol=1e-4):
+                # In the shape that the module was given: another may round differently.
+                again = seen[layer].shape[-1] == site.width and site.module(
+                    seen[layer].reshape(*made[layer].shape[:-1], site.width)
+                )
+                if again is False or not torch.allclose(again, made[layer], rtol=1e-3, atol=1e-4):
                     raise SubjectError(
                         f"{site.module_name}: the hook does not see the module's input"
                     )
@@ -194,16 +199,37 @@ class Subject:
                 f"{self.name}: the model's output changes when its neurons are watched"
             )
 
+    def _require_own_modules(self, fired: tuple[int, ...]) -> None:
+        """Every layer's module must have run, after that of the layer below and for no other layer."""
+        if fired != self.layers or len({s.module for s in self.sites.values()}) < len(fired):
+            raise SubjectError(
+                f"{self.name}: its layers {self.layers} showed neurons in the order {fired}; "
+                "the places of its neurons are wrong"
+            )
+
     def _options(self) -> dict[str, Any]:
         # Without this a decoder builds a key-value cache that nobody reads.
         return {"use_cache": False} if hasattr(self.model.config, "use_cache") else {}
 
     @contextmanager
     def _hooked(self, layers: Sequence[int], on_layer: OnLayer, batch: int) -> Iterator[None]:
-        handles = [
-            self.sites[layer].module.register_forward_pre_hook(
-                partial(_show_input, on_layer, layer, batch)
+        shown: set[int] = set()
+
+        def show(layer: int, _: Any, args: tuple[Any, ...]) -> None:
+            if layer in shown:
+                raise SubjectError(
+                    f"{self.sites[layer].module_name} runs several times in one pass of {self.name}; "
+                    "layers that share their weights are not supported yet"
+                )
+            shown.add(layer)
+            neurons = args[0]
+            # OPT flattens (batch, position) before its MLP.
+            on_layer(
+                layer, neurons if neurons.dim() == 3 else neurons.view(batch, -1, neurons.shape[-1])
             )
+
+        handles = [
+            self.sites[layer].module.register_forward_pre_hook(partial(show, layer))
             for layer in layers
         ]
         try:
@@ -213,18 +239,17 @@ class Subject:
                 handle.remove()
 
 
-def _show_input(on_layer: OnLayer, layer: int, batch: int, _: Any, args: tuple[Any, ...]) -> None:
-    neurons = args[0]
-    # OPT flattens (batch, position) before its MLP.
-    on_layer(layer, neurons if neurons.dim() == 3 else neurons.view(batch, -1, neurons.shape[-1]))
-
-
 def _keep_output(made: dict[int, Any], layer: int, _: Any, __: Any, output: Any) -> None:
-    made[layer] = output
+    # Falcon adds to the output in place.
+    made[layer] = output.clone()
 
 
-def _special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _special_tokens(spec: str, tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """What the tokenizer puts before and behind a text."""
+    if not tokenizer.vocab_size:
+        raise SubjectError(
+            f"{spec} has no tokenizer; put the model's tokenizer.json and tokenizer_config.json beside its weights"
+        )
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     full = tokenizer("a")["input_ids"]
     for start in range(len(full) - len(bare) + 1):
@@ -233,6 +258,10 @@ def _special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return (), ()
 
 
-def to_numpy(tensor: Any) -> Any:
-    """A tensor on any device as a float32 NumPy array."""
-    return np.asarray(tensor.float().cpu().numpy())
+def _max_positions(model: Any, config: Any) -> int:
+    """Tokens that the model takes, special ones included."""
+    most = int(getattr(config, "max_position_embeddings", None) or 2**30)
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    # RoBERTa's positions begin behind that of the padding token.
+    return most if padding is None else most - padding - 1

@@ -2,7 +2,7 @@
 
 That input is the post-activation neuron: `gelu(W_in x)` for GPT-2, GPT-NeoX, BERT, OPT and Phi, and
 `act(W_gate x) * (W_up x)` for gated MLPs such as Llama's. It is found by shape, not by a list of names: inside a block of
-the model's layer list, and outside attention, a linear map I -> hidden that is fed by one hidden -> I (or 2 I, when gate
+the model's layer list, and outside attention and state-space mixers, a linear map I -> hidden that is fed by one hidden -> I (or 2 I, when gate
 and up are one matrix).
 """
 
@@ -17,7 +17,8 @@ from neuroexplain.errors import SubjectError
 if TYPE_CHECKING:
     from torch import nn
 
-_ATTENTION = re.compile(r"att(n|ention)", re.IGNORECASE)
+_MIXER = re.compile(r"att(n|ention)|mamba|mixer|ssm", re.IGNORECASE)
+"""Names of modules that mix positions: their projections look like an MLP's."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,14 @@ def find_sites(model: nn.Module, hidden_size: int) -> list[Site]:
     """
     sites = []
     for layer, (name, block) in enumerate(_blocks(model)):
-        projections = _projections(block, hidden_size)
+        projections = [] if _MIXER.search(name) else _projections(block, hidden_size)
         if not projections:
             continue
         inner, module, width = projections[-1]
-        others = [n for n, _, w in projections if w != width]
-        if others:
+        # Where the MLP is as wide as the model its gate and up maps fit too; the last is the output projection.
+        fits = 3 if width == hidden_size else 1
+        if len(projections) > fits or any(w != width for _, _, w in projections):
+            others = [n for n, _, _ in projections[:-1]]
             raise SubjectError(
                 f"{name} of {type(model).__name__} has several MLP projections ({', '.join(others)}, {inner}); "
                 "mixtures of experts are not supported yet"
@@ -53,7 +56,7 @@ def find_sites(model: nn.Module, hidden_size: int) -> list[Site]:
     if not sites:
         raise SubjectError(
             f"{type(model).__name__} has no MLP projections to take neurons from: no block holds a linear map to the "
-            f"hidden size {hidden_size} that is fed by one from it"
+            f"hidden size {hidden_size} that is fed by one from it; experts, attention and state spaces do not count"
         )
     return sites
 
@@ -77,7 +80,7 @@ def _projections(block: nn.Module, hidden: int) -> list[tuple[str, nn.Module, in
     maps = [
         (name, module, shape)
         for name, module in block.named_modules()
-        if (shape := _linear_shape(module)) is not None and not _ATTENTION.search(name)
+        if (shape := _linear_shape(module)) is not None and not _MIXER.search(name)
     ]
     found = []
     for place, (name, module, (n_in, n_out)) in enumerate(maps):
@@ -86,7 +89,6 @@ def _projections(block: nn.Module, hidden: int) -> list[tuple[str, nn.Module, in
             for other, (_, _, (n_in_b, n_out_b)) in enumerate(maps)
             if other != place
         )
-        # Where the MLP is as wide as the model, both of its maps fit; the later one is the output projection.
         if n_out == hidden and feeds:
             found.append((name, module, n_in))
     return found

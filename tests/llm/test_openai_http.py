@@ -155,8 +155,9 @@ REPLY: dict[str, tuple[Answer, str]] = {
     "refusal": (changed(message={"content": None, "refusal": "I won't"}), "refused: I won't"),
     "filter": (changed(finish_reason="content_filter"), "filtered the reply"),
     "surrogate": (lambda b: completion("\ud800", b), "half of a surrogate pair"),
-} | {
-    f"too long: {who}": (in_turn(said), "does not fit the model") for who, said in TOO_LONG.items()
+}
+REPLY |= {
+    f"too long: {who}": (in_turn(said), "not fit the model") for who, said in TOO_LONG.items()
 }
 
 
