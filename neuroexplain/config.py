@@ -120,12 +120,14 @@ class SweepConfig:
 
 
 def as_dict(config: Any) -> dict[str, Any]:
-    """A config as JSON values."""
-    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    """A config, or a mapping of configs, as JSON values."""
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        config = dataclasses.asdict(config)
+    plain: dict[str, Any] = json.loads(json.dumps(config, default=dataclasses.asdict))
     return plain
 
 
 def run_key(*parts: Any) -> str:
     """SHA-256 over configs and JSON values; equal keys mean equal results."""
-    plain = [as_dict(p) if dataclasses.is_dataclass(p) else p for p in parts]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    text = json.dumps(parts, sort_keys=True, default=dataclasses.asdict)
+    return hashlib.sha256(text.encode()).hexdigest()

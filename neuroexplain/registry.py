@@ -204,7 +204,7 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
             return value.lower() == "true"
         if isinstance(value, bool):
             return value
-    elif wanted in (int, float) and not isinstance(value, bool):
+    elif wanted in (int, float):
         number = _number(value, wanted)
         if number is not None:
             return number
@@ -220,6 +220,8 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
 
 def _number(value: Any, wanted: type[int] | type[float]) -> int | float | None:
     """A finite number of a type; None where there is none, or only after rounding."""
+    if isinstance(value, bool):
+        return None
     try:
         number = wanted(value)
     except (TypeError, ValueError, OverflowError):

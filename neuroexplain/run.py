@@ -130,7 +130,10 @@ class Run:
             )
 
     def failed(self, reason: str) -> None:
-        """Count a failure."""
+        """Count a failure. A neuron that never fires is none: there is nothing to explain."""
+        if reason == "dead_neuron":
+            self.counts["dead"] += 1
+            return
         self.counts["failed"] += 1
         self.counts[f"failed: {reason}"] += 1
 

@@ -45,16 +45,25 @@ def sweep(
     Raises:
         NeuroexplainError: a setting that makes no sense is found before any work is done.
     """
-    check("explainer", config.explain.explainer, config.explain.settings)
-    check("simulator", config.score.simulator, config.score.settings)
-    for name in config.score.scorers:
-        find("scorer", name)
-    check_pair(config.explain.explainer, config.score.simulator)
+    check_plugins(config.explain, config.score)
     collection = collect(run, config.collect, subject)
     neurons = neurons_of(collection, config.neurons, config.explain.seed)
     explain(run, collection, neurons, config.explain)
     score(run, collection, neurons, config.score, explainer=config.explain.explainer)
     return collection, neurons
+
+
+def check_plugins(explain: ExplainConfig, score: ScoreConfig) -> None:
+    """Find wrong names and settings before any work is done.
+
+    Raises:
+        PluginError: a plug-in or a setting does not exist, or the simulator cannot read such explanations.
+    """
+    check("explainer", explain.explainer, explain.settings)
+    check("simulator", score.simulator, score.settings)
+    for name in score.scorers:
+        find("scorer", name)
+    check_pair(explain.explainer, score.simulator)
 
 
 def explain(

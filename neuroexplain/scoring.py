@@ -32,6 +32,15 @@ class Job:
     explanation: Explanation
 
 
+def default_simulator(explainer: str | None, llm: str) -> str:
+    """The simulator that fits: the explainer's own where it needs no language model, else what the model can do."""
+    if explainer in ("ngram", "token-table"):
+        return explainer
+    if llm == "none":
+        return "ngram"
+    return "logprob" if llm.startswith("local:") else "sparse"
+
+
 def check_pair(explainer: str, simulator: str) -> None:
     """Refuse a simulator that cannot read an explainer's explanations.
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
+
+from neuroexplain.errors import ConfigError
 
 Job = TypeVar("Job")
 
@@ -19,59 +22,64 @@ async def run_all(
     the second stops at once.
 
     Returns:
-        Whether all jobs were done.
+        True when all jobs were done; False when a signal came, even if nothing but the last jobs was left by then.
 
     Raises:
+        ConfigError: the concurrency is below 1.
         Exception: what the first failing job raised, once the others in flight have ended.
     """
+    if concurrency < 1:
+        raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
     pending = iter(jobs)
-    stop = asyncio.Event()
-    ended = False
+    over = asyncio.Event()  # a worker has ended: no job is left, or one has failed
+    interrupted = asyncio.Event()
 
     async def worker() -> None:
-        nonlocal ended
-        while not stop.is_set():
-            try:
-                job = next(pending)
-            except StopIteration:
-                ended = True
-                return
-            try:
+        try:
+            while not (over.is_set() or interrupted.is_set()):
+                try:
+                    job = next(pending)
+                except StopIteration:
+                    return
                 await work(job)
-            except BaseException:
-                stop.set()
-                raise
+                # A job that never waits would keep out signals and the other workers.
+                await asyncio.sleep(0)
+        finally:
+            over.set()
 
-    restore = _on_signals(stop)
-    try:
-        results = await asyncio.gather(
-            *(worker() for _ in range(concurrency)), return_exceptions=True
-        )
-    finally:
-        restore()
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return ended
+    with _on_first_signal(interrupted.set):
+        workers = [asyncio.create_task(worker()) for _ in range(concurrency)]
+        try:
+            await asyncio.gather(*workers)  # raises the first error as soon as it happens
+        finally:
+            await asyncio.gather(*workers, return_exceptions=True)
+    return not interrupted.is_set()
 
 
-def _on_signals(stop: asyncio.Event) -> Callable[[], None]:
-    """Make SIGINT and SIGTERM set the event; undone by the returned function, or by the first signal itself."""
+@contextmanager
+def _on_first_signal(act: Callable[[], None]) -> Iterator[None]:
+    """Act at the first SIGINT or SIGTERM; after it, and after the block, the handlers are those of before."""
     loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    # None is a handler that was not set by Python, and cannot be set again.
+    before = {n: signal.getsignal(n) or signal.SIG_DFL for n in (signal.SIGINT, signal.SIGTERM)}
 
     def restore() -> None:
-        for number in numbers:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)
 
     def first() -> None:
         restore()
-        stop.set()
+        act()
 
     try:
-        for number in numbers:
+        for number in before:
             loop.add_signal_handler(number, first)
     except (NotImplementedError, ValueError, RuntimeError):
         # Windows, or not in the main thread: Python's own KeyboardInterrupt has to do.
-        return lambda: None
-    return restore
+        yield
+        return
+    try:
+        yield
+    finally:
+        restore()

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from neuroexplain.cli.table import number
 from neuroexplain.levels import MAX_LEVEL, escape
+from neuroexplain.records import NeuronId
 
 # From the dark end of a colour-blind-safe scale to the bright one; the text keeps its contrast on each.
 _HEAT = (
@@ -38,9 +39,8 @@ def render(shown: Mapping[str, Any], polarity: int, spans: int) -> Iterator[Rend
         spans: spans of each group.
     """
     neuron, statistics = shown["neuron"], shown["statistics"]
-    yield Text(
-        f"{neuron['subject']}/{neuron['layer']}/{neuron['index']}{neuron['polarity']}", style="bold"
-    )
+    address = NeuronId(neuron["subject"], neuron["layer"], neuron["index"], polarity)
+    yield Text(str(address), style="bold")
     yield Text(
         f"{neuron['site']}, {statistics['n_tokens']:,} tokens: mean {statistics['mean']:.3f}, "
         f"std {statistics['std']:.3f}, {statistics['min']:.2f} to {statistics['max']:.2f}, "

@@ -170,6 +170,8 @@ def explain_config(values: dict[str, Any]) -> ExplainConfig:
 
 def score_config(values: dict[str, Any]) -> ScoreConfig:
     """The scoring configuration from a command's options."""
+    from neuroexplain.scoring import default_simulator
+
     llm = values["llm"]
     simulator = values["simulator"] or default_simulator(values.get("explainer"), llm)
     return ScoreConfig(
@@ -185,15 +187,6 @@ def score_config(values: dict[str, Any]) -> ScoreConfig:
         bootstrap=values["bootstrap"],
         seed=values["seed"],
     )
-
-
-def default_simulator(explainer: str | None, llm: str) -> str:
-    """The simulator that fits: the explainer's own where it needs no language model, else what the model can do."""
-    if explainer in ("ngram", "token-table"):
-        return explainer
-    if llm == "none":
-        return "ngram"
-    return "logprob" if llm.startswith("local:") else "sparse"
 
 
 def echo_json(value: Any) -> None:

@@ -131,10 +131,12 @@ class LayerState:
         self, neurons: Tensor, start: int, stop: int, highest: Tensor, lowest: Tensor
     ) -> None:
         """Count the spans whose peak would have sat on a token that does not count."""
-        edges = [e for e in (neurons[:, :start], neurons[:, stop:]) if e.shape[1]]
-        if edges:
-            over = sum(edge.amax(1) > highest for edge in edges).bool().sum(0)
-            under = sum(edge.amin(1) < lowest for edge in edges).bool().sum(0)
+        import torch
+
+        outside = torch.cat([neurons[:, :start], neurons[:, stop:]], dim=1)
+        if outside.shape[1]:
+            over = (outside.amax(1) > highest).sum(0)
+            under = (outside.amin(1) < lowest).sum(0)
             self._moments.peaks_excluded += over.cpu().numpy()
             self._moments.troughs_excluded += under.cpu().numpy()
 

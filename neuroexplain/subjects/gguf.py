@@ -10,10 +10,15 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
 
 from neuroexplain.errors import SubjectError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
 
 
 def converted(path: Path) -> Path:
@@ -53,7 +58,7 @@ def _convert(path: Path, folder: Path) -> None:
         raise SubjectError(
             f"reading {path.name} needs the package {error.name}: pip install 'neuroexplain[gguf]'"
         ) from None
-    from safetensors.torch import save_model
+    from safetensors.torch import save_file
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
@@ -64,12 +69,23 @@ def _convert(path: Path, folder: Path) -> None:
             f"{path} cannot be read as a GGUF model: {_first_line(error)}"
         ) from error
     tokenizer.save_pretrained(folder)
-    save_model(model, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    save_file(_untied(model), folder / "model.safetensors", metadata={"format": "pt"})
     # save_pretrained refuses a model that was read from GGUF, so its configuration is written without that mark.
     config = model.config.to_dict()
     config.pop("quantization_config", None)
     config["architectures"] = [type(model).__name__]
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+def _untied(model: PreTrainedModel) -> dict[str, Tensor]:
+    """The weights under one name each: of tied ones the first, the embedding, which a model without a head has too."""
+    seen: set[int] = set()
+    kept = {}
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() not in seen:
+            seen.add(tensor.data_ptr())
+            kept[name] = tensor.contiguous()
+    return kept
 
 
 def _first_line(error: BaseException) -> str:

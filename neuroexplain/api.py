@@ -1,0 +1,98 @@
+"""The Python interface: the same work as the commands, for notebooks and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from neuroexplain import collecting, runner
+from neuroexplain.catalogue import Catalogue, Collection
+from neuroexplain.config import CollectConfig, ExplainConfig, ScoreConfig
+from neuroexplain.run import Execution, Run, RunResult
+from neuroexplain.scoring import default_simulator
+
+if TYPE_CHECKING:
+    from neuroexplain.subjects import Subject
+
+
+def collect(
+    subject: Subject | str,
+    *,
+    corpus: str = "docs",
+    catalogue: Catalogue,
+    tokens: int = 100_000,
+    execution: Execution | None = None,
+    **settings: Any,
+) -> Collection:
+    """Record exemplars and statistics of every neuron in one pass over a corpus.
+
+    Args:
+        subject: a loaded subject, or the spec of one.
+        corpus: spec of the texts.
+        catalogue: where the result goes.
+        tokens: read until this many.
+        execution: device, batch size, progress.
+        **settings: further fields of `CollectConfig`, for example `layers="0-5"`.
+
+    Returns:
+        The collection; one of equal settings, weights and texts is not made again.
+    """
+    spec = subject if isinstance(subject, str) else subject.spec
+    config = CollectConfig(subject=spec, corpus=corpus, tokens=tokens, **settings)
+    with Run(catalogue, "collect", config, execution) as run:
+        return collecting.collect(run, config, None if isinstance(subject, str) else subject)
+
+
+def sweep(
+    catalogue: Catalogue,
+    *,
+    subject: str | None = None,
+    neurons: str = "random:200",
+    explainer: str = "ngram",
+    simulator: str | None = None,
+    scorers: Sequence[str] = ScoreConfig.scorers,
+    llm: str = "none",
+    base_url: str | None = None,
+    explainer_settings: Mapping[str, Any] | None = None,
+    simulator_settings: Mapping[str, Any] | None = None,
+    execution: Execution | None = None,
+    seed: int = 0,
+    **scoring: Any,
+) -> RunResult:
+    """Explain and score neurons that have been collected.
+
+    Args:
+        catalogue: holds the collection, and takes the results.
+        subject: name of the subject, where the catalogue holds several.
+        neurons: which, for example `3:*` or `random:50`.
+        explainer: name of the explainer.
+        simulator: name of the simulator; None takes the one that fits.
+        scorers: names of the scorers.
+        llm: spec of the language model.
+        base_url: server of an `openai:` model.
+        explainer_settings: settings of the explainer.
+        simulator_settings: settings of the simulator.
+        execution: concurrency, device, progress.
+        seed: of every random choice.
+        **scoring: further fields of `ScoreConfig`, for example `top=10`.
+
+    Returns:
+        How the run ended; the results are in the catalogue.
+    """
+    explain = ExplainConfig(explainer, dict(explainer_settings or {}), llm, base_url, seed)
+    score = ScoreConfig(
+        simulator=simulator or default_simulator(explainer, llm),
+        settings=dict(simulator_settings or {}),
+        llm=llm,
+        base_url=base_url,
+        scorers=tuple(scorers),
+        seed=seed,
+        **scoring,
+    )
+    runner.check_plugins(explain, score)
+    collection = catalogue.collection(subject)
+    chosen = runner.neurons_of(collection, neurons, seed)
+    with Run(catalogue, "sweep", {"explain": explain, "score": score}, execution) as run:
+        runner.explain(run, collection, chosen, explain)
+        runner.score(run, collection, chosen, score, explainer=explainer)
+        return run.result

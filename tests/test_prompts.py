@@ -1,0 +1,160 @@
+"""Every prompt as it is sent, byte for byte; `--update-golden` rewrites the files after a wanted change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from neuroexplain import templates
+from neuroexplain.errors import PromptError
+from neuroexplain.explainers.token_activation import TokenActivation
+from neuroexplain.levels import MAX_LEVEL
+from neuroexplain.llm.base import Reply, Request
+from neuroexplain.resources import PROMPTS
+from neuroexplain.simulators.logprob import MARKER
+from neuroexplain.simulators.sparse import SparseSimulator
+from neuroexplain.templates import Message, Prompt, examples, render, template_hash
+
+Build = Any  # of conftest.py, which cannot be imported
+Golden = Callable[[str, str], None]
+
+TEXT = "words about ice, and nothing\nelse {{ x }}"
+VARIABLES: dict[str, dict[str, Any]] = {
+    "logprob/prefix.jinja": {"examples": [], "answers": list("0123456789X")},
+    "logprob/query.jinja": {"explanation": TEXT},
+    "sparse/repair.jinja": {"error": "no list", "n_tokens": 7},
+    "sparse/system.jinja": {},
+    "sparse/user.jinja": {"explanation": TEXT, "spans": []},
+    "token-activation/system.jinja": {},
+    "token-activation/user.jinja": {"spans": [], "repeated": []},
+}
+
+
+@dataclass
+class Keeper:
+    """A scripted model that keeps what it was asked."""
+
+    inner: Any
+    asked: list[Request] = field(default_factory=list)
+    spec: str = "scripted:test"
+    identity: str = "scripted:1"
+
+    async def chat(self, request: Request) -> Reply:
+        self.asked.append(request)
+        reply: Reply = await self.inner.chat(request)
+        return reply
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
+def shown(messages: tuple[Message, ...]) -> str:
+    return "".join(f"=== {m.role}\n{m.text}" for m in messages)
+
+
+def test_token_activation(build: Build, golden: Golden) -> None:
+    river, snow = build.span("The river froze\tover night"), build.span("Snow fell on it")
+    exemplars = [
+        build.exemplar(river, [0, 1, 4, 0.2, 0]),
+        build.exemplar(snow, [2, 0, -3, 0], rank=1),
+    ]
+    explainer = TokenActivation(build.scripted())
+    golden("token-activation", shown(explainer.prompt(build.evidence(exemplars)).messages))
+
+
+def test_token_activation_of_few_and_tricky_tokens(build: Build, golden: Golden) -> None:
+    spans = build.tricky()
+    exemplars = [
+        build.exemplar(span, [0] * 3 + [1] + [0] * (len(span) - 4), rank=i)
+        for i, span in enumerate(spans)
+    ]
+    explainer = TokenActivation(build.scripted())
+    golden("token-activation-tricky", explainer.prompt(build.evidence(exemplars)).messages[-1].text)
+
+
+def test_sparse_with_a_repair(build: Build, golden: Golden) -> None:
+    llm = Keeper(build.scripted("Token 2 fires.", "[]"))
+    spans = [build.span("The river froze"), *build.tricky()]
+    asyncio.run(SparseSimulator(llm).simulate(build.explanation(TEXT), spans))
+    assert [r.purpose for r in llm.asked] == ["simulate", "repair"]
+    assert llm.asked[1].messages[:2] == llm.asked[0].messages
+    golden("sparse", shown(llm.asked[1].messages))
+
+
+@pytest.mark.parametrize("ten", ["10", "X"])
+def test_logprob(golden: Golden, ten: str) -> None:
+    answers = [*map(str, range(MAX_LEVEL)), ten]
+    prefix = render("logprob/prefix.jinja", examples=examples("neurons"), answers=answers)
+    query = render("logprob/query.jinja", explanation=TEXT)
+    golden(f"logprob-{ten}", f"{prefix}{query}The\t{MARKER}\n river\t{MARKER}")
+
+
+@pytest.mark.parametrize("file", sorted(VARIABLES))
+def test_a_missing_variable_is_an_error(file: str) -> None:
+    assert render(file, **VARIABLES[file]).strip()
+    for name in VARIABLES[file]:
+        given = {k: v for k, v in VARIABLES[file].items() if k != name}
+        with pytest.raises(PromptError, match=re.escape(f"{file}: '{name}' is undefined")):
+            render(file, **given)
+
+
+def test_every_template_is_tested_and_described() -> None:
+    files = {str(p.relative_to(PROMPTS).as_posix()) for p in PROMPTS.glob("*/*.jinja")}
+    assert files == VARIABLES.keys()
+    readme = (PROMPTS / "README.md").read_text(encoding="utf-8")
+    for file in files:
+        folder, _, name = file.partition("/")
+        row = next(line for line in readme.splitlines() if line.startswith(f"| `{folder}`"))
+        assert f"`{name.removesuffix('.jinja')}`" in row
+
+
+def test_what_is_not_there() -> None:
+    with pytest.raises(PromptError, match=r"no prompt template sparse/nothing\.jinja in "):
+        render("sparse/nothing.jinja")
+    with pytest.raises(PromptError, match=r"no few-shot examples .*nobody\.json"):
+        examples("nobody")
+    with pytest.raises(PromptError, match="no prompt templates in .*nowhere"):
+        template_hash("nowhere")
+
+
+def test_examples_are_well_formed() -> None:
+    for shot in examples("neurons"):
+        assert shot["explanation"].strip() == shot["explanation"] != ""
+        for span in shot["spans"]:
+            assert all(isinstance(t, str) and isinstance(v, int) and 0 <= v <= 10 for t, v in span)
+        assert max(v for span in shot["spans"] for _, v in span) >= 7
+
+
+def test_subject_text_is_not_a_template() -> None:
+    text = render("logprob/query.jinja", explanation="{{ 1 + 1 }} {% raw %} <b> & 'q'")
+    assert text == "Neuron responds to: {{ 1 + 1 }} {% raw %} <b> & 'q'\nText:\n"
+
+
+def test_hashes_tell_versions_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setattr(templates, "PROMPTS", tmp_path)
+    files = {"p/a.jinja": "one", "p/b.jinja": "two", "examples/n.json": json.dumps([])}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    hashes = [template_hash("p"), template_hash("p", "n")]
+    (tmp_path / "p/a.jinja").write_text("onet", encoding="utf-8")
+    (tmp_path / "p/b.jinja").write_text("wo", encoding="utf-8")
+    hashes += [template_hash("p"), template_hash("p", "n")]
+    (tmp_path / "examples/n.json").write_text("[1]", encoding="utf-8")
+    hashes.append(template_hash("p", "n"))
+    assert len(set(hashes)) == 5
+    assert template_hash("p", "n") == hashes[-1]
+
+
+def test_a_prompts_hash_is_of_its_messages() -> None:
+    prompt = Prompt((Message("user", "ab"), Message("assistant", "c")), "t", "1")
+    moved = replace(prompt, messages=(Message("user", "a"), Message("assistant", "bc")))
+    other = replace(prompt, messages=(Message("system", "ab"), Message("assistant", "c")))
+    assert len({prompt.sha256, moved.sha256, other.sha256}) == 3
+    assert replace(prompt, template_sha256="2").sha256 == prompt.sha256
