@@ -170,8 +170,8 @@ CREATE TABLE llm_call (
     messages TEXT NOT NULL, -- the rendered messages, JSON
     status TEXT NOT NULL CHECK (status IN ('ok', 'failed')),
     reply TEXT,
-    prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL,
+    prompt_tokens INTEGER, -- NULL where nobody said, as for a failed call
+    completion_tokens INTEGER,
     latency_ms REAL NOT NULL,
     attempts INTEGER NOT NULL,
     cost_usd REAL,
@@ -425,8 +425,8 @@ SELECT
     llm_call.run_id AS run_id, -- see v_runs
     llm_call.purpose AS purpose, -- explain, simulate or repair
     llm_call.model AS model, -- spec of the language model
-    llm_call.prompt_tokens AS prompt_tokens, -- read by the model
-    llm_call.completion_tokens AS completion_tokens, -- written by the model
+    llm_call.prompt_tokens AS prompt_tokens, -- read by the model, NULL where unknown
+    llm_call.completion_tokens AS completion_tokens, -- written by the model, NULL where unknown
     llm_call.cost_usd AS cost_usd, -- NULL where unknown
     llm_call.latency_ms AS latency_ms, -- from request to reply
     llm_call.status AS status, -- ok or failed

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
 
 
 class NeuroexplainError(Exception):
@@ -66,6 +67,9 @@ class LLMError(NeuroexplainError):
     `attempts` counts the requests that were made, retries included.
     """
 
+    reason: ClassVar[str] = "llm_failed"
+    """Short code under which the failures of a run are counted."""
+
     def __init__(self, message: str, *, raw: str | None = None) -> None:
         super().__init__(message)
         self.raw = raw
@@ -75,6 +79,8 @@ class LLMError(NeuroexplainError):
 class LLMPermanentError(LLMError):
     """The same call would fail again: a refused key, an unknown model, a bad request."""
 
+    reason = "llm_refused"
+
 
 class LLMReplyError(LLMError):
     """The server answered this one call with nothing that can be used: a refusal, a filtered reply, no choices, no text.
@@ -82,9 +88,13 @@ class LLMReplyError(LLMError):
     A prompt that does not fit the model is one too. Other calls may well succeed: only this neuron or these spans fail.
     """
 
+    reason = "no_reply"
+
 
 class LLMUnavailableError(LLMError):
     """The same call may succeed later; `retry_after` is the server's own wish, in seconds."""
+
+    reason = "llm_unavailable"
 
     def __init__(
         self, message: str, *, raw: str | None = None, retry_after: float | None = None

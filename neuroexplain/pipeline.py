@@ -104,12 +104,12 @@ def unexplained(
         text="",
         scale=evidence.scale,
         llm=llm,
-        failure=Failure("explain", "llm_unavailable", str(error), error.raw),
+        failure=Failure("explain", error.reason, str(error), error.raw),
     )
 
 
 def unsimulated(held_out: HeldOut, simulator: str, llm: str | None, error: LLMError) -> Simulation:
     """The record of a simulation that no reply could be had for."""
-    failure = Failure("simulate", "llm_unavailable", str(error), error.raw)
+    failure = Failure("simulate", error.reason, str(error), error.raw)
     spans = tuple(SpanSimulation(s.span, None, failure) for s in held_out.spans)
     return Simulation(simulator, spans, llm=llm)

@@ -14,7 +14,7 @@ from neuroexplain import llm as llms
 from neuroexplain.catalogue import Collection
 from neuroexplain.collecting import collect
 from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig, run_key
-from neuroexplain.errors import LLMPermanentError, LLMUnavailableError
+from neuroexplain.errors import LLMPermanentError, LLMReplyError, LLMUnavailableError
 from neuroexplain.explainers.base import Explainer
 from neuroexplain.llm.base import LLM
 from neuroexplain.llm.ledger import ledgered
@@ -183,7 +183,7 @@ async def _explain(
     except LLMPermanentError as error:
         run.permanent(error)
         explanation = unexplained(evidence, config.explainer, spec, error)
-    except LLMUnavailableError as error:
+    except (LLMReplyError, LLMUnavailableError) as error:
         explanation = unexplained(evidence, config.explainer, spec, error)
     if explanation.failure is None:
         run.succeeded()

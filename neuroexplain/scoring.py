@@ -13,7 +13,12 @@ from typing import Any
 
 from neuroexplain.catalogue import Collection
 from neuroexplain.config import ScoreConfig, as_dict, run_key
-from neuroexplain.errors import LLMPermanentError, LLMUnavailableError, PluginError
+from neuroexplain.errors import (
+    LLMPermanentError,
+    LLMReplyError,
+    LLMUnavailableError,
+    PluginError,
+)
 from neuroexplain.heldout import held_out
 from neuroexplain.llm.base import LLM
 from neuroexplain.pipeline import score_explanation, simulate, unsimulated
@@ -110,7 +115,7 @@ class Scoring:
         except LLMPermanentError as error:
             self.run.permanent(error)
             simulation = unsimulated(spans, self.config.simulator, spec, error)
-        except LLMUnavailableError as error:
+        except (LLMReplyError, LLMUnavailableError) as error:
             simulation = unsimulated(spans, self.config.simulator, spec, error)
         failures = [s.failure for s in simulation.spans if s.failure is not None]
         if len(failures) == len(simulation.spans):

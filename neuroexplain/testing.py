@@ -113,7 +113,7 @@ class Server(ThreadingHTTPServer):
         self._open.discard(request)
         super().shutdown_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Keep the test's own errors for the end of `serve`; a client that went away is none."""
         error = sys.exception()
         if error is not None and not isinstance(error, ConnectionError):

@@ -58,15 +58,17 @@ async def run_all(
 
 @contextmanager
 def _on_first_signal(act: Callable[[], None]) -> Iterator[None]:
-    """Act at the first SIGINT or SIGTERM; after it, and after the block, the handlers are those of before."""
+    """Act at the first SIGINT or SIGTERM; after it, and after the block, the handlers are those of before again."""
     loop = asyncio.get_running_loop()
-    # None is a handler that was not set by Python, and cannot be set again.
-    before = {n: signal.getsignal(n) or signal.SIG_DFL for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def restore() -> None:
         for number, handler in before.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
+            loop.remove_signal_handler(number)  # leaves Python's default behind
+            # None was set outside Python and cannot be set again; a background job of a shell ignores Ctrl-C, and
+            # its second signal must stop it all the same.
+            if handler not in (None, signal.SIG_IGN):
+                signal.signal(number, handler)
 
     def first() -> None:
         restore()

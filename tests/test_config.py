@@ -73,16 +73,19 @@ def test_as_dict_is_json() -> None:
     ],
 )
 def test_collect_settings_that_make_no_sense(name: str, value: int, least: int) -> None:
+    wrong: dict[str, Any] = {name: value}
+    lowest: dict[str, Any] = {name: least}
     with pytest.raises(ConfigError) as caught:
-        replace(COLLECT, **{name: value})
+        replace(COLLECT, **wrong)
     assert str(caught.value) == f"{name} must be at least {least}, not {value}"
-    assert getattr(replace(COLLECT, **{name: least}), name) == least
+    assert getattr(replace(COLLECT, **lowest), name) == least
 
 
 @pytest.mark.parametrize("name", ["top", "random", "quantile", "null", "bootstrap"])
 def test_score_settings_are_not_negative(name: str) -> None:
+    wrong: dict[str, Any] = {name: -1}
     with pytest.raises(ConfigError, match=f"{name} must be at least 0, not -1"):
-        replace(ScoreConfig(), **{name: -1})
+        replace(ScoreConfig(), **wrong)
 
 
 def test_a_score_needs_scorers_and_spans() -> None:

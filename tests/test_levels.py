@@ -21,8 +21,8 @@ def test_discretise_floors_and_caps(polarity: int, expected: list[int]) -> None:
 
 @pytest.mark.parametrize("scale", [1e-38, 0.1, 0.3, 1 / 3, 3.4e38])
 def test_the_maximum_is_level_ten_at_every_scale(scale: float) -> None:
-    peak = np.float32(scale)
-    assert discretise(floats(peak, peak / 2, 0), float(peak)).tolist() == [10, 5, 0]
+    peak = float(np.float32(scale))
+    assert discretise(floats(peak, peak / 2, 0), peak).tolist() == [10, 5, 0]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

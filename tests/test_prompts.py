@@ -22,7 +22,7 @@ from neuroexplain.simulators.sparse import SparseSimulator
 from neuroexplain.templates import Message, Prompt, examples, render, template_hash
 
 Build = Any  # of conftest.py, which cannot be imported
-Golden = Callable[[str, str], None]
+Golden = Callable[[str, str], str]
 
 TEXT = "words about ice, and nothing\nelse {{ x }}"
 VARIABLES: dict[str, dict[str, Any]] = {
@@ -65,7 +65,8 @@ def test_token_activation(build: Build, golden: Golden) -> None:
         build.exemplar(snow, [2, 0, -3, 0], rank=1),
     ]
     explainer = TokenActivation(build.scripted())
-    golden("token-activation", shown(explainer.prompt(build.evidence(exemplars)).messages))
+    text = shown(explainer.prompt(build.evidence(exemplars)).messages)
+    assert text == golden("token-activation", text)
 
 
 def test_token_activation_of_few_and_tricky_tokens(build: Build, golden: Golden) -> None:
@@ -75,7 +76,8 @@ def test_token_activation_of_few_and_tricky_tokens(build: Build, golden: Golden)
         for i, span in enumerate(spans)
     ]
     explainer = TokenActivation(build.scripted())
-    golden("token-activation-tricky", explainer.prompt(build.evidence(exemplars)).messages[-1].text)
+    text = explainer.prompt(build.evidence(exemplars)).messages[-1].text
+    assert text == golden("token-activation-tricky", text)
 
 
 def test_sparse_with_a_repair(build: Build, golden: Golden) -> None:
@@ -84,7 +86,8 @@ def test_sparse_with_a_repair(build: Build, golden: Golden) -> None:
     asyncio.run(SparseSimulator(llm).simulate(build.explanation(TEXT), spans))
     assert [r.purpose for r in llm.asked] == ["simulate", "repair"]
     assert llm.asked[1].messages[:2] == llm.asked[0].messages
-    golden("sparse", shown(llm.asked[1].messages))
+    text = shown(llm.asked[1].messages)
+    assert text == golden("sparse", text)
 
 
 @pytest.mark.parametrize("ten", ["10", "X"])
@@ -92,7 +95,8 @@ def test_logprob(golden: Golden, ten: str) -> None:
     answers = [*map(str, range(MAX_LEVEL)), ten]
     prefix = render("logprob/prefix.jinja", examples=examples("neurons"), answers=answers)
     query = render("logprob/query.jinja", explanation=TEXT)
-    golden(f"logprob-{ten}", f"{prefix}{query}The\t{MARKER}\n river\t{MARKER}")
+    text = f"{prefix}{query}The\t{MARKER}\n river\t{MARKER}"
+    assert text == golden(f"logprob-{ten}", text)
 
 
 @pytest.mark.parametrize("file", sorted(VARIABLES))
@@ -119,7 +123,7 @@ def test_what_is_not_there() -> None:
         render("sparse/nothing.jinja")
     with pytest.raises(PromptError, match=r"no few-shot examples .*nobody\.json"):
         examples("nobody")
-    with pytest.raises(PromptError, match="no prompt templates in .*nowhere"):
+    with pytest.raises(PromptError, match=r"no prompt templates in .*nowhere"):
         template_hash("nowhere")
 
 

@@ -177,7 +177,12 @@ def test_the_caller_gets_its_handlers_back() -> None:
     before: list[object] = []
     during: list[list[object]] = []
     after: list[object] = []
-    asyncio.run(main())
+    kept = [signal.signal(number, lambda number, frame: None) for number in numbers]
+    try:
+        asyncio.run(main())
+    finally:
+        for number, handler in zip(numbers, kept, strict=True):
+            signal.signal(number, handler)
     assert after == before
     assert during[0] != before
 

@@ -90,7 +90,10 @@ def save_call(connection: Connection, run_id: int | None, call: Call) -> int:
 
 
 def runs(connection: Connection) -> list[dict[str, Any]]:
-    """Every run with its failures and what it spent, newest first."""
+    """Every run with its failures and what it spent, newest first.
+
+    Tokens and cost are sums over the calls that say; None where there are calls and none of them does.
+    """
     failures: dict[int, dict[str, int]] = defaultdict(dict)
     for run_id, reason, n in connection.execute(_FAILURES):
         failures[run_id][reason] = n

@@ -158,7 +158,7 @@ def find_simulation(
     query = select(table, failed.label("failed")).where(col(table.key) == key)
     if not partial:
         query = query.where(~failed)
-    row = connection.execute(
+    row: Any = connection.execute(
         query.order_by(failed, col(table.id).desc()).limit(1)
     ).one_or_none()
     if row is None:

@@ -265,9 +265,7 @@ class Catalogue:
                 connection, run_id, explanation_id, key, split, simulation
             )
 
-    def find_simulation(
-        self, key: str, *, partial: bool = False
-    ) -> tuple[int, Simulation] | None:
+    def find_simulation(self, key: str, *, partial: bool = False) -> tuple[int, Simulation] | None:
         """The newest simulation of a key in which no span failed; levels are as stored, in float16.
 
         Args:

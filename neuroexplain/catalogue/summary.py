@@ -49,9 +49,7 @@ def summary(
         query = query.where(col(explanation.explainer) == explainer)
     found = connection.execute(query.order_by(col(explanation.id))).all()
     if neurons is not None:
-        found = [
-            r for r in found if NeuronId(r.name, r.layer, r.idx, r.polarity) in neurons
-        ]
+        found = [r for r in found if NeuronId(r.name, r.layer, r.idx, r.polarity) in neurons]
     scored = sorted((r for r in found if r.value is not None), key=lambda r: (-r.value, r.id))
     layers: dict[int, list[Row[Any]]] = defaultdict(list)
     for row in found:

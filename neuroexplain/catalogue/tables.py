@@ -205,8 +205,8 @@ class LlmCall(SQLModel, table=True):
     messages: str
     status: str
     reply: str | None = None
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
     latency_ms: float
     attempts: int
     cost_usd: float | None = None

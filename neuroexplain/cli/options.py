@@ -59,7 +59,9 @@ collecting = several(
     option("--tokens", "Read until this many tokens.", type=int, default=100_000),
     option("--seq-len", "Tokens in a span.", type=int, default=64),
     option("--layers", "Layers: *, 0-5, 0,3,7.", default="*"),
-    option("--top-k", "Strongest spans to explain from, per neuron and polarity.", type=int, default=20),
+    option(
+        "--top-k", "Strongest spans to explain from, per neuron and polarity.", type=int, default=20
+    ),
     option("--held-out-top-k", "Strongest spans of the held-out splits.", type=int, default=10),
     option("--random-spans", "Uniform random spans kept per split.", type=int, default=10),
     option("--quantile-bands", "Bands by peak activation.", type=int, default=5),

@@ -55,7 +55,12 @@ def runs(**values: Any) -> None:
             done,
             failures,
             str(row["llm_calls"]),
-            f"{row['prompt_tokens']}/{row['completion_tokens']}",
+            f"{_count(row['prompt_tokens'])}/{_count(row['completion_tokens'])}",
             cost,
         )
     console().print(table)
+
+
+def _count(tokens: int | None) -> str:
+    """A number of tokens; a server need not say how many it took."""
+    return "?" if tokens is None else f"{tokens:,}"

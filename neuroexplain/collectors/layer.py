@@ -207,6 +207,7 @@ class LayerState:
         traces: Floats,
         probability: float,
     ) -> ExemplarBlock:
+        """Spans with all their activations; the first counted token is the peak where none is on the side."""
         toward = polarity or 1
         bits = self._peak_bits(traces.transpose(0, 2, 1), toward)
         positions = bits.argmax(axis=1) + self._corpus.info.first

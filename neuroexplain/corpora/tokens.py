@@ -56,7 +56,7 @@ def build(
         seq_len: tokens of a span.
         first: leading tokens of every span that count for nothing.
         text_field: field that holds the text in `.jsonl`, `.parquet` and `hf:` corpora.
-        progress: called now and then with the number of tokens read so far.
+        progress: called now and then with the number of tokens read since the last time.
 
     Raises:
         ConfigError: `tokens`, `seq_len` or `first` makes no sense.
@@ -100,6 +100,7 @@ def _take(
     seen: set[str] = set()
     total = repeated = 0
     for batch in _batches(texts):
+        before = total
         encodings = encoder.encode([text for text, _ in batch])
         for (text, source), encoding in zip(batch, encodings, strict=True):
             sha256 = hashlib.sha256(text.encode()).hexdigest()
@@ -115,7 +116,7 @@ def _take(
             if total == limit:
                 break
         if progress is not None:
-            progress(total)
+            progress(total - before)
         if total == limit:
             break
     return entries, repeated

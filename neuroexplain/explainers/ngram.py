@@ -61,8 +61,9 @@ class Ngrams:
                 gains[gram] = tally.weight * (means[gram] - expected) ** 2
         kept = sorted(gains, key=lambda g: (-gains[g], g))[: self.size]
         strongest = sorted(kept, key=lambda g: (-means[g], g))
-        # The others are kept because they are silent; a reader would take them for what the neuron answers to.
-        shown = [(tallies[g].text, means[g]) for g in strongest if means[g] > default][:8]
+        # Others are kept because they are silent, or little different from their ending: no news for a reader.
+        telling = [g for g in strongest if means[g] - means[g[1:]] > (1.0 if len(g) > 1 else 0.0)]
+        shown = [(tallies[g].text, means[g]) for g in telling[:8] or strongest[:1]]
         return Explanation(
             neuron=evidence.neuron,
             explainer="ngram",

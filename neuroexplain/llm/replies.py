@@ -7,7 +7,8 @@
     4xx and 5xx that say the prompt is too long, 413            LLMReplyError
     408 409 425 429 5xx                                         LLMUnavailableError
 
-LLMReplyError fails one call, LLMPermanentError may end the run, LLMUnavailableError is tried again. Messages are one line and never hold a key or a header; `raw` keeps the body.
+LLMReplyError fails one call, LLMPermanentError may end the run, LLMUnavailableError is tried again.
+Messages are one line and never hold a key or a header; `raw` keeps the body.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from neuroexplain.errors import LLMReplyError
 from neuroexplain.levels import MAX_LEVEL
 from neuroexplain.llm.base import LLM, Request
 from neuroexplain.records import (
@@ -67,16 +68,19 @@ class SparseSimulator:
             max_tokens=self.max_tokens,
         )
         total = sum(map(len, spans))
-        reply = await self.llm.chat(request)
         try:
-            levels = parse(reply.text, total)
-        except ValueError as error:
-            reply = await self.llm.chat(_repair(request, reply.text, str(error), total))
+            reply = await self.llm.chat(request)
             try:
                 levels = parse(reply.text, total)
-            except ValueError as again:
-                failure = Failure("simulate", "parse_failed", str(again), reply.text)
-                return [SpanSimulation(span, None, failure) for span in spans]
+            except ValueError as error:
+                reply = await self.llm.chat(_repair(request, reply.text, str(error), total))
+                levels = parse(reply.text, total)
+        except ValueError as error:
+            failure = Failure("simulate", "parse_failed", str(error), reply.text)
+            return [SpanSimulation(span, None, failure) for span in spans]
+        except LLMReplyError as error:
+            failure = Failure("simulate", error.reason, str(error), error.raw)
+            return [SpanSimulation(span, None, failure) for span in spans]
         ends = np.cumsum([len(span) for span in spans])[:-1]
         return [
             SpanSimulation(span, part)
@@ -97,7 +101,7 @@ def parse(text: str, n_tokens: int) -> Floats:
     fenced = _FENCED.fullmatch(stripped)
     try:
         pairs = json.loads(fenced[1] if fenced else stripped)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the reply is not a JSON list alone: {error}") from None
     if not isinstance(pairs, list):
         raise ValueError("the reply is not a JSON list")

@@ -199,6 +199,17 @@ def test_runs_count_what_happened(catalogue: Catalogue, sweep: Sweep) -> None:
         catalogue.finish_run(99, "done", {})
 
 
+def test_runs_sum_the_token_counts_that_are_known(catalogue: Catalogue, sweep: Sweep) -> None:
+    unknown = replace(CALL, request_sha256="u" * 64, prompt_tokens=None, completion_tokens=None)
+    catalogue.save_call(sweep.run_id, replace(unknown, cost_usd=None))
+    (run,) = catalogue.runs()
+    assert (run["llm_calls"], run["prompt_tokens"], run["completion_tokens"]) == (1, None, None)
+    catalogue.save_call(sweep.run_id, CALL)
+    (run,) = catalogue.runs()
+    assert (run["llm_calls"], run["prompt_tokens"], run["completion_tokens"]) == (2, 11, 3)
+    assert catalogue.find_reply(unknown.request_sha256) == replace(unknown, cost_usd=None)
+
+
 def test_show_is_the_contract(catalogue: Catalogue, sweep: Sweep) -> None:
     explanation = sweep.explain("tiny/0/1+", "ice")
     sweep.score(explanation, SCORE, replace(SCORE, scorer="x", value=None, reason="dead_neuron"))

@@ -12,6 +12,7 @@ import pytest
 from neuroexplain.errors import SubjectError
 from neuroexplain.subjects import Subject
 from neuroexplain.subjects import gguf as conversion
+from neuroexplain.subjects.loading import load_causal_lm
 
 gguf = pytest.importorskip("gguf")
 pytest.importorskip("accelerate")
@@ -29,7 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / "neuroexplain" / "gguf"
 
 
-def tensors() -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
+def tensors(tied: bool = False) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
     rng = np.random.default_rng(0)
 
     def weights(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -48,17 +49,17 @@ def tensors() -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
         named[f"blk.{layer}.ffn_down.weight"] = weights(HIDDEN, WIDTH)
         for part in ("attn_norm", "ffn_norm"):
             named[f"blk.{layer}.{part}.weight"] = np.ones(HIDDEN, np.float32)
+    if tied:
+        del named["output.weight"]
     return named
 
 
-@pytest.fixture
-def model_file(tmp_path: Path) -> Path:
-    """A random Llama with a byte-level vocabulary."""
+def write(path: Path, named: dict[str, np.ndarray[Any, np.dtype[np.float32]]]) -> Path:
+    """A Llama with a byte-level vocabulary."""
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     letters = list(bytes_to_unicode().values())
     tokens = ["<s>", "</s>", *letters, "th", "the"]
-    path = tmp_path / "brook.gguf"
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_block_count(LAYERS)
     writer.add_context_length(64)
@@ -75,7 +76,7 @@ def model_file(tmp_path: Path) -> Path:
     writer.add_token_types([3, 3, *[1] * (VOCABULARY - 2)])
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(1)
-    for name, values in tensors().items():
+    for name, values in named.items():
         writer.add_tensor(name, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -84,13 +85,22 @@ def model_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def model_file(tmp_path: Path) -> Path:
+    return write(tmp_path / "brook.gguf", tensors())
+
+
+@pytest.mark.parametrize("tied", [False, True])
 def test_a_gguf_file_is_converted_once(
-    cache: Path, model_file: Path, monkeypatch: pytest.MonkeyPatch
+    tied: bool, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    written = tensors(tied)
+    model_file = write(tmp_path / "brook.gguf", written)
     subject = Subject.load(str(model_file))
     subject.verify()
     assert (subject.name, subject.info.widths) == ("brook", (WIDTH,) * LAYERS)
-    written = tensors()
+    embedding: Any = subject.model.get_input_embeddings().weight
+    np.testing.assert_array_equal(embedding.numpy(), written["token_embd.weight"])
     for layer, site in subject.sites.items():
         expected = written[f"blk.{layer}.ffn_down.weight"]
         weight: Any = site.module.weight
@@ -104,6 +114,10 @@ def test_a_gguf_file_is_converted_once(
     again = Subject.load(str(model_file))
     assert again.weights_sha256 == subject.weights_sha256
     np.testing.assert_array_equal(again.activations(TEXT, 1), subject.activations(TEXT, 1))
+    head: Any = load_causal_lm(str(model_file))[0].get_output_embeddings().weight
+    np.testing.assert_array_equal(
+        head.numpy(), written.get("output.weight", written["token_embd.weight"])
+    )
 
 
 def failing(path: Path, folder: Path) -> None:

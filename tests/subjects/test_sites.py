@@ -38,8 +38,8 @@ def relu(x: Tensor) -> Tensor:
 
 def apply(linear: Any, x: Tensor) -> Tensor:
     """A linear map in double precision, by its weights alone."""
-    bias = 0 if getattr(linear, "bias", None) is None else linear.bias.double()
-    return x @ linear.weight.double().T + bias
+    weight: Tensor = linear.weight.double()
+    return x @ weight.T if linear.bias is None else x @ weight.T + linear.bias.double()
 
 
 # The module whose input feeds the neurons, and the neurons as a function of it.

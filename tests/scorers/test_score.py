@@ -1,0 +1,222 @@
+"""What every score carries: reasons, interval, null, floor and coverage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from neuroexplain.config import ScoreConfig
+from neuroexplain.records import Failure, HeldOut, Score, Simulation, SpanSimulation
+from neuroexplain.scorers.base import MIN_NULL, score
+from neuroexplain.scorers.correlation import Correlation
+from neuroexplain.scorers.correlation_top_random import CorrelationTopRandom
+
+Build = Any  # of conftest.py, which cannot be imported
+
+CONFIG = ScoreConfig(bootstrap=200)
+TRUTHS = [[0, 0, 3, 0, 1, 0], [2, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 5]]
+LEVELS = [[0, 1, 8, 0, 2, 0], [9, 0, 0, 0, 1, 0], [0, 0, 0, 3, 0, 10]]
+FAILED = Failure("simulate", "parse_failed", "no list", "oh")
+
+
+def scored(simulation: Simulation, held_out: HeldOut, **given: Any) -> Score:
+    given = {"nulls": (), "floor": None, "config": CONFIG, **given}
+    return score(given.pop("scorer", Correlation()), simulation, held_out, **given)
+
+
+def failing(simulation: Simulation, *places: int) -> Simulation:
+    spans = [
+        SpanSimulation(s.span, None, FAILED) if i in places else s
+        for i, s in enumerate(simulation.spans)
+    ]
+    return replace(simulation, spans=tuple(spans))
+
+
+def test_all_tokens_are_pooled(build: Build) -> None:
+    held_out = build.held_out(TRUTHS)
+    found = scored(build.simulation(held_out, LEVELS), held_out)
+    expected = np.corrcoef(np.ravel(LEVELS), np.ravel(TRUTHS))[0, 1]
+    assert found.value == pytest.approx(expected)
+    assert (found.scorer, found.reason, found.coverage) == ("correlation", None, 1.0)
+    assert (found.n_tokens, found.n_nonzero) == (18, 5)
+    assert found.value is not None
+    assert found.ci_low is not None
+    assert found.ci_high is not None
+    assert -1 <= found.ci_low <= found.value <= found.ci_high <= 1
+
+
+def test_the_order_of_the_simulation_does_not_matter(build: Build) -> None:
+    held_out = build.held_out(TRUTHS)
+    simulation = build.simulation(held_out, LEVELS)
+    turned = replace(simulation, spans=simulation.spans[::-1])
+    assert scored(turned, held_out) == scored(simulation, held_out)
+
+
+def test_uncounted_tokens_are_left_out(build: Build) -> None:
+    held_out = build.held_out([[1000, *t] for t in TRUTHS], first=1)
+    found = scored(build.simulation(held_out, [[0, *x] for x in LEVELS]), held_out)
+    plain = build.held_out(TRUTHS)
+    assert found.value == pytest.approx(scored(build.simulation(plain, LEVELS), plain).value)
+    assert (found.n_tokens, found.n_nonzero) == (18, 5)
+
+
+def test_spans_are_weighted_by_what_they_stand_for(build: Build) -> None:
+    held_out = build.held_out(TRUTHS)
+    heavy = replace(held_out.spans[1], weight=3.0)
+    weighted = HeldOut(held_out.neuron, (held_out.spans[0], heavy, held_out.spans[2]))
+    copies = build.held_out([TRUTHS[i] for i in (0, 1, 1, 1, 2)])
+    levels = [LEVELS[i] for i in (0, 1, 1, 1, 2)]
+    expected = scored(build.simulation(copies, levels), copies).value
+    found = scored(build.simulation(weighted, LEVELS), weighted)
+    assert found.value == pytest.approx(expected)
+    plain = scored(build.simulation(weighted, LEVELS), weighted, scorer=CorrelationTopRandom())
+    unweighted = scored(build.simulation(held_out, LEVELS), held_out)
+    assert (plain.value, plain.scorer) == (unweighted.value, "correlation_top_random")
+    assert found.n_tokens == plain.n_tokens == 18
+
+
+@pytest.mark.parametrize(
+    ("kinds", "counts"),
+    [({"top"}, True), ({"random"}, True), ({"quantile"}, False), ({"quantile", "random"}, True)],
+)
+def test_top_random_takes_no_quantile_spans(build: Build, kinds: Any, counts: bool) -> None:
+    held_out = build.held_out(TRUTHS, kinds=kinds)
+    found = scored(build.simulation(held_out, LEVELS), held_out, scorer=CorrelationTopRandom())
+    assert found.n_tokens == (18 if counts else 0)
+    assert found.reason == (None if counts else "too_few_tokens")
+
+
+def undefined(found: Score) -> str | None:
+    assert (found.value, found.ci_low, found.ci_high, found.p_value) == (None, None, None, None)
+    return found.reason
+
+
+def test_why_a_score_is_undefined(build: Build) -> None:
+    held_out = build.held_out(TRUTHS)
+    constant = build.simulation(held_out, [[0.1] * 6] * 3)
+    assert undefined(scored(constant, held_out)) == "constant_simulation"
+    dead = build.held_out([[0] * 6] * 3)
+    assert undefined(scored(build.simulation(dead, LEVELS), dead)) == "dead_neuron"
+    assert undefined(scored(build.simulation(dead, [[0] * 6] * 3), dead)) == "dead_neuron"
+    short = build.held_out([[0, 1, 2], [0, 1, 2]])
+    assert undefined(scored(build.simulation(short, [[0, 1, 2]] * 2), short)) == "too_few_tokens"
+    nothing = build.held_out([])
+    assert undefined(scored(build.simulation(nothing, []), nothing)) == "too_few_tokens"
+
+
+def test_failed_spans_are_left_out_and_counted(build: Build) -> None:
+    held_out = build.held_out(TRUTHS)
+    simulation = build.simulation(held_out, LEVELS)
+    some = scored(failing(simulation, 1), held_out)
+    assert (some.reason, some.n_tokens, some.n_nonzero, some.coverage) == (None, 12, 4, 2 / 3)
+    rest = [0, 2]
+    pooled = np.corrcoef(np.ravel([LEVELS[i] for i in rest]), np.ravel([TRUTHS[i] for i in rest]))
+    assert some.value == pytest.approx(pooled[0, 1])
+    none = scored(failing(simulation, 0, 1, 2), held_out)
+    assert (undefined(none), none.n_tokens, none.coverage) == ("parse_failed", 0, 0.0)
+    few = scored(failing(simulation, 0, 1), held_out)
+    assert (undefined(few), few.n_tokens) == ("parse_failed", 6)
+
+
+def test_the_interval_is_seeded_and_can_be_left_out(build: Build) -> None:
+    truth = np.random.default_rng(0).random((30, 6))
+    held_out = build.held_out(truth)
+    simulation = build.simulation(held_out, truth**2)
+    again = [scored(simulation, held_out, config=replace(CONFIG, seed=s)) for s in (0, 0, 1)]
+    assert again[0] == again[1]
+    assert again[0].ci_low != again[2].ci_low
+    without = scored(simulation, held_out, config=replace(CONFIG, bootstrap=0))
+    assert (without.value, without.ci_low, without.ci_high) == (again[0].value, None, None)
+
+
+def test_a_single_span_has_no_interval(build: Build) -> None:
+    held_out = build.held_out([np.ravel(TRUTHS)])
+    found = scored(build.simulation(held_out, [np.ravel(LEVELS)]), held_out)
+    assert found.value is not None
+    assert (found.ci_low, found.ci_high) == (None, None)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says(build: Build) -> None:
+    """Tokens of a span share a factor, so that an interval over single tokens would be too narrow."""
+    random = np.random.default_rng(0)
+
+    def draw(n: int) -> tuple[Any, Any]:
+        shared = random.gamma(1, size=(n, 1))
+        truth = shared * random.gamma(1, size=(n, 6))
+        return truth, 0.5 * truth + shared * random.gamma(1, size=(n, 6))
+
+    true = np.corrcoef(*(part.ravel() for part in draw(200_000)))[0, 1]
+    covered = 0
+    for _ in range(300):
+        truth, levels = draw(60)
+        held_out = build.held_out(truth)
+        found = scored(build.simulation(held_out, levels), held_out)
+        assert found.ci_low is not None
+        assert found.ci_high is not None
+        covered += found.ci_low <= true <= found.ci_high
+    # A percentile bootstrap of 60 spans falls a little short of 95 %.
+    assert 0.88 <= covered / 300 <= 0.98
+
+
+def nulls(build: Build, held_out: HeldOut, n: int) -> list[Simulation]:
+    random = np.random.default_rng(0)
+    return [build.simulation(held_out, random.random((len(held_out.spans), 6))) for _ in range(n)]
+
+
+def test_the_null_and_its_p_value(build: Build) -> None:
+    held_out = build.held_out(TRUTHS)
+    others = nulls(build, held_out, 30)
+    values = [scored(other, held_out).value for other in others]
+    good = scored(build.simulation(held_out, LEVELS), held_out, nulls=others)
+    assert good.null_mean == pytest.approx(np.mean([v for v in values if v is not None]))
+    assert (good.null_n, good.null_reason, good.p_value) == (30, None, 1 / 31)
+    ranked = sorted(range(30), key=lambda i: values[i] or 0)
+    middling = scored(others[ranked[9]], held_out, nulls=others)
+    assert middling.p_value == pytest.approx((1 + 21) / 31)  # itself among those as good
+
+
+def test_a_constant_null_does_no_better(build: Build) -> None:
+    held_out = build.held_out(TRUTHS)
+    flat = [build.simulation(held_out, [[1] * 6] * 3)] * 10
+    others = nulls(build, held_out, 20)
+    found = scored(build.simulation(held_out, LEVELS), held_out, nulls=[*others, *flat])
+    alone = scored(build.simulation(held_out, LEVELS), held_out, nulls=others)
+    assert (found.null_n, found.p_value) == (30, 1 / 31)
+    assert found.null_mean == alone.null_mean
+    only = scored(build.simulation(held_out, LEVELS), held_out, nulls=flat * 3)
+    assert (only.null_mean, only.p_value, only.null_n) == (None, None, 30)
+    assert only.null_reason == "undefined on the spans that the null covers"
+
+
+@pytest.mark.parametrize("n", [0, 1, MIN_NULL - 1])
+def test_too_few_nulls_are_none(build: Build, n: int) -> None:
+    held_out = build.held_out(TRUTHS)
+    found = scored(build.simulation(held_out, LEVELS), held_out, nulls=nulls(build, held_out, n))
+    assert (found.null_mean, found.p_value, found.null_n) == (None, None, n)
+    assert found.null_reason == f"{n} other explanations in the layer, 20 needed"
+
+
+def test_nulls_of_a_part_are_compared_on_that_part(build: Build) -> None:
+    """The explanation is perfect on the first two spans and wrong on the third, which no null covers."""
+    held_out = build.held_out(TRUTHS)
+    simulation = build.simulation(held_out, [TRUTHS[0], TRUTHS[1], [9, 9, 9, 0, 9, 0]])
+    others = [replace(o, spans=o.spans[:2]) for o in nulls(build, held_out, 25)]
+    found = scored(simulation, held_out, nulls=others)
+    assert found.value is not None
+    assert found.value < 0.3
+    assert found.p_value == 1 / 26
+    first = HeldOut(held_out.neuron, held_out.spans[:2])
+    values = [scored(o, first).value for o in others]
+    assert found.null_mean == pytest.approx(np.mean([v for v in values if v is not None]))
+
+
+def test_the_floor_is_on_the_same_spans(build: Build) -> None:
+    held_out = build.held_out(TRUTHS)
+    floor = build.simulation(held_out, [TRUTHS[0], [0] * 6, TRUTHS[2]])
+    found = scored(build.simulation(held_out, LEVELS), held_out, floor=floor)
+    assert found.floor == pytest.approx(scored(floor, held_out).value)
+    constant = build.simulation(held_out, [[1] * 6] * 3)
+    assert scored(build.simulation(held_out, LEVELS), held_out, floor=constant).floor is None

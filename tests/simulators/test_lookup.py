@@ -1,0 +1,58 @@
+"""The simulators without a language model; `tests/explainers/test_planted.py` has them with their explainers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+
+from neuroexplain.errors import PluginError
+from neuroexplain.registry import create, find
+from neuroexplain.simulators.base import Simulator
+
+Build = Any  # of conftest.py, which cannot be imported
+
+
+def test_the_longest_match_wins(build: Build) -> None:
+    grams = [
+        {"tokens": ["ice"], "level": 4.0},
+        {"tokens": ["the", "ice"], "level": 0.0},
+        {"tokens": ["on", "the", "ice"], "level": 9.0},
+        {"tokens": ["", "]]"], "level": 7.0},
+    ]
+    explanation = build.explanation(explainer="ngram", data={"ngrams": grams, "default": 0.5})
+    span = build.span([" On", " THE", " Ice", " the", "ice ", "Ice", "\n", "]]", "]]"])
+    found = asyncio.run(create("simulator", "ngram", {}).simulate(explanation, [span]))
+    assert found.spans[0].expected.tolist() == [0.5, 0.5, 9, 0.5, 0, 4, 0.5, 7, 0.5]
+    assert found.spans[0].expected.dtype == np.float32
+    assert (found.simulator, found.llm, found.coverage) == ("ngram", None, 1.0)
+
+
+def test_no_ngrams_are_the_default(build: Build) -> None:
+    explanation = build.explanation(explainer="ngram", data={"ngrams": [], "default": 2})
+    found = asyncio.run(create("simulator", "ngram", {}).simulate(explanation, [build.span("a b")]))
+    assert found.spans[0].expected.tolist() == [2, 2]
+
+
+def test_tokens_are_looked_up_by_id(build: Build) -> None:
+    span, other = build.span([" a", "a", " a"]), build.span(["\n"])
+    data = {"table": {str(span.token_ids[0]): 8.0}, "default": 0.25}
+    explanation = build.explanation(explainer="token-table", data=data)
+    found = asyncio.run(create("simulator", "token-table", {}).simulate(explanation, [span, other]))
+    assert [s.expected.tolist() for s in found.spans] == [[8, 0.25, 8], [0.25]]
+    assert all(s.expected.dtype == np.float32 for s in found.spans)
+
+
+@pytest.mark.parametrize("name", ["ngram", "token-table"])
+@pytest.mark.parametrize("data", [None, {"other": 1}])
+def test_other_explanations_are_refused(build: Build, name: str, data: Any) -> None:
+    simulator: Simulator = create("simulator", name, {})
+    assert find("simulator", name).reads == name
+    with pytest.raises(PluginError) as caught:
+        asyncio.run(simulator.simulate(build.explanation(data=data), [build.span("a")]))
+    assert str(caught.value) == (
+        f'simulator "{name}" reads the explanations of explainer "{name}" only, not of "fixed"; '
+        "choose another simulator, for example sparse or logprob"
+    )
