@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from neuroexplain.catalogue import Catalogue
 from neuroexplain.config import as_dict, run_key
-from neuroexplain.errors import LLMPermanentError
+from neuroexplain.errors import LLMPermanentError, LLMReplyError, LLMUnavailableError
 from neuroexplain.versions import versions
 from neuroexplain.workers import run_all
 
@@ -19,6 +19,8 @@ Job = TypeVar("Job")
 
 PERMANENT_IN_A_ROW = 3
 """Calls that can never succeed, one after another, before a run gives up: the cause is then not the neuron."""
+UNAVAILABLE_IN_A_ROW = 10
+"""Calls, each tried several times, that a server leaves unanswered before a run gives up; it can be resumed."""
 
 
 class Progress(Protocol):
@@ -49,6 +51,8 @@ class Execution:
     """Where the subject and language models in process run."""
     llm_dtype: str = "float32"
     """Number type of language models in process."""
+    tries: int = 6
+    """Requests at most for one call of a language model."""
     threads: int | None = None
     """CPU threads of the subject and language models in process; None leaves torch's own choice."""
     allow_pickle: bool = False
@@ -95,6 +99,7 @@ class Run:
             run_key(command, config), command, as_dict(config), versions()
         )
         self._permanent = 0
+        self._unavailable = 0
 
     def __enter__(self) -> Run:
         return self
@@ -147,7 +152,19 @@ class Run:
         if self._permanent >= PERMANENT_IN_A_ROW or not self.counts["done"]:
             raise error
 
+    def unanswered(self, error: LLMReplyError | LLMUnavailableError) -> None:
+        """Note a call that got no usable answer, retries included.
+
+        Raises:
+            LLMUnavailableError: the server has never answered in this run, or no longer does.
+        """
+        if isinstance(error, LLMReplyError):
+            return
+        self._unavailable += 1
+        if self._unavailable >= UNAVAILABLE_IN_A_ROW or not self.counts["done"]:
+            raise error
+
     def succeeded(self) -> None:
         """Count a unit that was done."""
-        self._permanent = 0
+        self._permanent = self._unavailable = 0
         self.counts["done"] += 1

@@ -143,6 +143,7 @@ def language_model(run: Run, spec: str, base_url: str | None) -> Iterator[LLM | 
         device=execution.device,
         dtype=execution.llm_dtype,
         threads=execution.threads,
+        tries=execution.tries,
     )
     if model is None:
         yield None
@@ -184,6 +185,7 @@ async def _explain(
         run.permanent(error)
         explanation = unexplained(evidence, config.explainer, spec, error)
     except (LLMReplyError, LLMUnavailableError) as error:
+        run.unanswered(error)
         explanation = unexplained(evidence, config.explainer, spec, error)
     if explanation.failure is None:
         run.succeeded()

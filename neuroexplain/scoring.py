@@ -116,6 +116,7 @@ class Scoring:
             self.run.permanent(error)
             simulation = unsimulated(spans, self.config.simulator, spec, error)
         except (LLMReplyError, LLMUnavailableError) as error:
+            self.run.unanswered(error)
             simulation = unsimulated(spans, self.config.simulator, spec, error)
         failures = [s.failure for s in simulation.spans if s.failure is not None]
         if len(failures) == len(simulation.spans):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# Before torch is imported: threads beyond the free cores make it slower, and pytest runs several processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neuroexplain.config import ScoreConfig
-from neuroexplain.errors import LLMPermanentError, PluginError
+from neuroexplain.errors import LLMError, LLMPermanentError, LLMUnavailableError, PluginError
 from neuroexplain.pipeline import (
     explain_neuron,
     floor_simulation,
@@ -21,6 +21,7 @@ from neuroexplain.pipeline import (
 from neuroexplain.records import (
     Evidence,
     Explanation,
+    Failure,
     HeldOut,
     Score,
     Simulation,
@@ -179,17 +180,19 @@ def test_nulls_are_of_other_explanations(
     assert (found[0].null_n, found[0].p_value) == (20, 1 / 21)
 
 
-def test_what_no_reply_was_had_for_is_a_failure(evidence: Evidence, held_out: HeldOut) -> None:
-    error = LLMPermanentError("the key was refused", raw="{}")
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [(LLMPermanentError, "llm_refused"), (LLMUnavailableError, "llm_unavailable")],
+)
+def test_what_no_reply_was_had_for_is_a_failure(
+    evidence: Evidence, held_out: HeldOut, kind: type[LLMError], reason: str
+) -> None:
+    error = kind("the server said no", raw="{}")
     explanation = unexplained(evidence, "token-activation", "openai:any", error)
     assert (explanation.status, explanation.text, explanation.llm) == ("failed", "", "openai:any")
     simulation = unsimulated(held_out, "sparse", "openai:any", error)
     assert [s.span for s in simulation.spans] == [s.span for s in held_out.spans]
     assert simulation.coverage == 0
-    for failure in (explanation.failure, *(s.failure for s in simulation.spans)):
-        assert failure is not None
-        assert (failure.reason, failure.message) == ("llm_unavailable", "the key was refused")
-        assert failure.raw_reply == "{}"
-    assert [f.stage for f in (explanation.failure, simulation.spans[0].failure) if f] == [
-        "explain", "simulate"
-    ]  # fmt: skip
+    assert explanation.failure == Failure("explain", reason, "the server said no", "{}")
+    expected = Failure("simulate", reason, "the server said no", "{}")
+    assert all(s.failure == expected for s in simulation.spans)

@@ -40,7 +40,7 @@ def save_explanation(
     explanation: Explanation,
     parent_id: int | None,
 ) -> int:
-    """Add an explanation or the record of a failed one."""
+    """Add an explanation or the record of a failed one; the same failure once more is not added again."""
     codec.finite(f"explanation of {explanation.neuron}", scale=explanation.scale)
     failure, data = explanation.failure, explanation.data
     row = {
@@ -62,6 +62,12 @@ def save_explanation(
         "run_id": run_id,
         "created_at": codec.now(),
     }
+    if failure is not None:
+        table = tables.Explanation
+        same = [col(getattr(table, k)) == row[k] for k in ("key", "reason", "message", "raw_reply")]
+        known = connection.scalar(select(col(table.id)).where(*same).limit(1))
+        if known is not None:
+            return known
     return add_one(connection, tables.Explanation, row)
 
 

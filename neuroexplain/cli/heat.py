@@ -17,12 +17,12 @@ from neuroexplain.records import NeuronId
 # From the dark end of a colour-blind-safe scale to the bright one; the text keeps its contrast on each.
 _HEAT = (
     "",
-    "on #1d2a3f",
-    "on #22406b",
-    "on #2a5a97",
-    "on #3577bd",
-    "on #4f96d3",
-    "black on #78b3e0",
+    "white on #1d2a3f",
+    "white on #22406b",
+    "white on #2a5a97",
+    "white on #2f6cab",
+    "black on #6aa9df",
+    "black on #86bae6",
     "black on #a6cdea",
     "black on #cfe3f1",
     "black on #fbe8a6",

@@ -83,7 +83,12 @@ collecting = several(
 )
 running = several(
     option("--device", "Where models run: cpu, cuda, mps.", default="cpu"),
-    option("--threads", "CPU threads of models.", type=click.IntRange(1), default=2),
+    option(
+        "--threads",
+        "CPU threads of models; torch's own choice without it.",
+        type=click.IntRange(1),
+        default=None,
+    ),
     catalogue,
 )
 calling = several(
@@ -95,6 +100,7 @@ calling = several(
     option("--base-url", "Server of an openai: model; else OPENAI_BASE_URL.", default=None),
     option("--llm-dtype", "Number type of a local: model.", default="float32"),
     option("--concurrency", "Neurons in flight.", type=click.IntRange(1), default=8),
+    option("--tries", "Requests at most for one call.", type=click.IntRange(1), default=6),
     option("--no-cache", "Ask again even where the ledger has the reply.", is_flag=True),
 )
 explaining = several(

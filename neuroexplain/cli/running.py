@@ -37,6 +37,7 @@ def run(
         device=values["device"],
         llm_dtype=values.get("llm_dtype", "float32"),
         threads=values["threads"],
+        tries=values.get("tries", 6),
         allow_pickle=values.get("allow_pickle", False),
         trust_remote_code=values.get("trust_remote_code", False),
         progress=Bars(),

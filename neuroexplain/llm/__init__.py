@@ -15,6 +15,7 @@ def create(
     device: str = "cpu",
     dtype: str = "float32",
     threads: int | None = None,
+    tries: int = 6,
 ) -> LLM | None:
     """The language model that a spec names; None for `none`.
 
@@ -24,6 +25,7 @@ def create(
         device: where a `local:` model runs.
         dtype: of a `local:` model's weights.
         threads: CPU threads of a `local:` model; None leaves torch's own number.
+        tries: requests at most for one call of an `openai:` model.
 
     Raises:
         ConfigError: the spec has another form, or its file cannot be read.
@@ -37,7 +39,7 @@ def create(
         case "openai" if rest:
             from neuroexplain.llm.openai_http import OpenAIChat
 
-            return OpenAIChat(rest, base_url=base_url)
+            return OpenAIChat(rest, base_url=base_url, tries=tries)
         case "local" if rest:
             from neuroexplain.llm.local import LocalLLM
 

@@ -40,6 +40,8 @@ BAD = {
             "openai:m",
             "--base-url",
             "http://127.0.0.1:9/v1",
+            "--tries",
+            "1",
         ),
         "is the server running",
     ),

@@ -50,7 +50,9 @@ def test_explain_and_score_are_the_sweep_in_two_steps(catalogue: Path) -> None:
     assert (explained.code, scored.code) == (0, 0), explained.err + scored.err
     rows = neuroexplain("search", "explainer:token-table polarity:- limit:100", *file).json
     assert len(rows) == 25
-    assert all(row["neuron"].endswith("-") and row["score"] == row["floor"] for row in rows)
+    assert all(row["neuron"].endswith("-") for row in rows)
+    # Simulated levels are stored in float16, the floor is computed afresh.
+    assert all(abs(row["score"] - row["floor"]) < 1e-3 for row in rows if row["score"] is not None)
 
 
 def test_settings_come_from_file_environment_and_flags(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from neuroexplain.config import ScoreConfig
-from neuroexplain.explainers.base import levels, quoted, weighted
 from neuroexplain.records import Evidence, Explanation, Floats
 from neuroexplain.registry import create
 from neuroexplain.scorers.base import score
@@ -140,66 +139,9 @@ def test_ngrams_ignore_case_and_spaces(build: Build) -> None:
     assert predict(build, explanation, either) > 0.9
 
 
-def test_the_entries_are_in_the_subjects_units(build: Build) -> None:
-    exemplar = build.exemplar(build.span("go stop go stop", first=1), [9, 2, 0, 4])
-    explanation = explain("ngram", build.evidence([exemplar]), orders=1, prior=0)
-    assert explanation.data is not None
-    assert explanation.data["default"] == 5.0
-    (stop, go) = sorted(explanation.data["ngrams"], key=lambda e: -e["level"])
-    assert stop == {
-        "tokens": ["stop"], "text": "stop", "level": 7.5,
-        "mean_response": 3.0, "max_response": 4.0, "count": 2,
-    }  # fmt: skip
-    assert (go["tokens"], go["level"], go["count"]) == (["go"], 0.0, 1)
-    assert explanation.text == 'the n-grams "stop" (7.5)'  # what is silent is not named
-
-
-def test_the_table_is_weighted_by_what_spans_stand_for(build: Build) -> None:
-    top, drawn = build.span(["a", "b"]), build.span(["a", "c"])
-    exemplars = [build.exemplar(top, [4, 0]), build.exemplar(drawn, [0, 0], kind="random")]
-    explanation = explain("token-table", build.evidence(exemplars, n_spans=9))
-    assert explanation.data is not None
-    assert explanation.data["table"][str(top.token_ids[0])] == 1.0  # (1 * 10 + 9 * 0) / (1 + 9)
-    assert explanation.data["default"] == 0.5
-    assert explanation.text == 'the tokens "a" (1.0), "b" (0.0), "c" (0.0)'
-
-
-def test_a_span_of_two_kinds_counts_once(build: Build) -> None:
-    spans = [build.span("a b") for _ in range(3)]
-    exemplars = [
-        build.exemplar(spans[0], [1, 2]),
-        build.exemplar(spans[0], [1, 2], kind="random"),
-        build.exemplar(spans[1], [1, 2], kind="random", rank=1),
-        build.exemplar(spans[2], [1, 2], kind="quantile"),
-    ]
-    found = [(e.span.span, w) for e, w in weighted(build.evidence(exemplars, n_spans=12))]
-    assert found == [(spans[0].span, 1.0), (spans[1].span, 4.0), (spans[2].span, 4.0)]
-
-
 @pytest.mark.parametrize("name", ["ngram", "token-table"])
 def test_only_the_strongest_entries_are_kept(build: Build, name: str) -> None:
     explanation = explain(name, planted(build, word(" the")), size=2)
     assert explanation.data is not None
     assert len(explanation.data["ngrams" if name == "ngram" else "table"]) == 2
     assert predict(build, explanation, word(" the")) > 0.9
-
-
-@pytest.mark.parametrize("name", ["ngram", "token-table"])
-def test_a_dead_neuron_has_no_explanation(build: Build, name: str) -> None:
-    silent = build.exemplar(build.span("The river"), [-1, 0])
-    explanation = explain(name, build.evidence([silent]))
-    assert explanation.failure is not None
-    assert (explanation.text, explanation.data) == ("", None)
-    assert explanation.failure.reason == "dead_neuron"
-
-
-def test_levels_of_the_smallest_scale_are_finite(build: Build) -> None:
-    # The collector keeps peaks down to 2^-126; 10 over that is no float32.
-    exemplar = build.exemplar(build.span("a b c"), [2.0**-126, 2.0**-127, 0])
-    found = levels(exemplar, build.evidence([exemplar]))
-    assert found.tolist() == [10, 5, 0]
-    assert found.dtype == np.float32
-
-
-def test_quoted_keeps_blank_tokens_visible() -> None:
-    assert quoted([(" \n", 9.96), (" a\tb ", 0)]) == '" \\n" (10.0), "a\\tb" (0.0)'

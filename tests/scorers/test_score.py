@@ -12,7 +12,6 @@ from neuroexplain.config import ScoreConfig
 from neuroexplain.records import Failure, HeldOut, Score, Simulation, SpanSimulation
 from neuroexplain.scorers.base import MIN_NULL, score
 from neuroexplain.scorers.correlation import Correlation
-from neuroexplain.scorers.correlation_top_random import CorrelationTopRandom
 
 Build = Any  # of conftest.py, which cannot be imported
 
@@ -35,19 +34,6 @@ def failing(simulation: Simulation, *places: int) -> Simulation:
     return replace(simulation, spans=tuple(spans))
 
 
-def test_all_tokens_are_pooled(build: Build) -> None:
-    held_out = build.held_out(TRUTHS)
-    found = scored(build.simulation(held_out, LEVELS), held_out)
-    expected = np.corrcoef(np.ravel(LEVELS), np.ravel(TRUTHS))[0, 1]
-    assert found.value == pytest.approx(expected)
-    assert (found.scorer, found.reason, found.coverage) == ("correlation", None, 1.0)
-    assert (found.n_tokens, found.n_nonzero) == (18, 5)
-    assert found.value is not None
-    assert found.ci_low is not None
-    assert found.ci_high is not None
-    assert -1 <= found.ci_low <= found.value <= found.ci_high <= 1
-
-
 def test_the_order_of_the_simulation_does_not_matter(build: Build) -> None:
     held_out = build.held_out(TRUTHS)
     simulation = build.simulation(held_out, LEVELS)
@@ -61,32 +47,6 @@ def test_uncounted_tokens_are_left_out(build: Build) -> None:
     plain = build.held_out(TRUTHS)
     assert found.value == pytest.approx(scored(build.simulation(plain, LEVELS), plain).value)
     assert (found.n_tokens, found.n_nonzero) == (18, 5)
-
-
-def test_spans_are_weighted_by_what_they_stand_for(build: Build) -> None:
-    held_out = build.held_out(TRUTHS)
-    heavy = replace(held_out.spans[1], weight=3.0)
-    weighted = HeldOut(held_out.neuron, (held_out.spans[0], heavy, held_out.spans[2]))
-    copies = build.held_out([TRUTHS[i] for i in (0, 1, 1, 1, 2)])
-    levels = [LEVELS[i] for i in (0, 1, 1, 1, 2)]
-    expected = scored(build.simulation(copies, levels), copies).value
-    found = scored(build.simulation(weighted, LEVELS), weighted)
-    assert found.value == pytest.approx(expected)
-    plain = scored(build.simulation(weighted, LEVELS), weighted, scorer=CorrelationTopRandom())
-    unweighted = scored(build.simulation(held_out, LEVELS), held_out)
-    assert (plain.value, plain.scorer) == (unweighted.value, "correlation_top_random")
-    assert found.n_tokens == plain.n_tokens == 18
-
-
-@pytest.mark.parametrize(
-    ("kinds", "counts"),
-    [({"top"}, True), ({"random"}, True), ({"quantile"}, False), ({"quantile", "random"}, True)],
-)
-def test_top_random_takes_no_quantile_spans(build: Build, kinds: Any, counts: bool) -> None:
-    held_out = build.held_out(TRUTHS, kinds=kinds)
-    found = scored(build.simulation(held_out, LEVELS), held_out, scorer=CorrelationTopRandom())
-    assert found.n_tokens == (18 if counts else 0)
-    assert found.reason == (None if counts else "too_few_tokens")
 
 
 def undefined(found: Score) -> str | None:
@@ -119,6 +79,16 @@ def test_failed_spans_are_left_out_and_counted(build: Build) -> None:
     assert (undefined(none), none.n_tokens, none.coverage) == ("parse_failed", 0, 0.0)
     few = scored(failing(simulation, 0, 1), held_out)
     assert (undefined(few), few.n_tokens) == ("parse_failed", 6)
+
+
+def test_the_interval_is_round_the_value(build: Build) -> None:
+    held_out = build.held_out(TRUTHS)
+    found = scored(build.simulation(held_out, LEVELS), held_out)
+    assert (found.n_tokens, found.n_nonzero, found.coverage) == (18, 5, 1.0)
+    assert found.value is not None
+    assert found.ci_low is not None
+    assert found.ci_high is not None
+    assert -1 <= found.ci_low <= found.value <= found.ci_high <= 1
 
 
 def test_the_interval_is_seeded_and_can_be_left_out(build: Build) -> None:

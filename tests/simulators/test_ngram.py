@@ -1,4 +1,4 @@
-"""The simulators without a language model; `tests/explainers/test_planted.py` has them with their explainers."""
+"""By hand; `tests/explainers/test_planted.py` has it with its explainer."""
 
 from __future__ import annotations
 
@@ -36,23 +36,13 @@ def test_no_ngrams_are_the_default(build: Build) -> None:
     assert found.spans[0].expected.tolist() == [2, 2]
 
 
-def test_tokens_are_looked_up_by_id(build: Build) -> None:
-    span, other = build.span([" a", "a", " a"]), build.span(["\n"])
-    data = {"table": {str(span.token_ids[0]): 8.0}, "default": 0.25}
-    explanation = build.explanation(explainer="token-table", data=data)
-    found = asyncio.run(create("simulator", "token-table", {}).simulate(explanation, [span, other]))
-    assert [s.expected.tolist() for s in found.spans] == [[8, 0.25, 8], [0.25]]
-    assert all(s.expected.dtype == np.float32 for s in found.spans)
-
-
-@pytest.mark.parametrize("name", ["ngram", "token-table"])
 @pytest.mark.parametrize("data", [None, {"other": 1}])
-def test_other_explanations_are_refused(build: Build, name: str, data: Any) -> None:
-    simulator: Simulator = create("simulator", name, {})
-    assert find("simulator", name).reads == name
+def test_other_explanations_are_refused(build: Build, data: Any) -> None:
+    simulator: Simulator = create("simulator", "ngram", {})
+    assert find("simulator", "ngram").reads == "ngram"
     with pytest.raises(PluginError) as caught:
         asyncio.run(simulator.simulate(build.explanation(data=data), [build.span("a")]))
     assert str(caught.value) == (
-        f'simulator "{name}" reads the explanations of explainer "{name}" only, not of "fixed"; '
+        'simulator "ngram" reads the explanations of explainer "ngram" only, not of "fixed"; '
         "choose another simulator, for example sparse or logprob"
     )
