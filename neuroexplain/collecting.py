@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from neuroexplain.catalogue import Collection
 from neuroexplain.config import CollectConfig, as_dict, run_key
 from neuroexplain.errors import CollectError
+from neuroexplain.records import LayerCollection, TokenCorpus
 from neuroexplain.run import Run
 from neuroexplain.selection import layers as select_layers
 
@@ -27,28 +29,9 @@ def collect(run: Run, config: CollectConfig, subject: Subject | None = None) -> 
     Raises:
         NeuroexplainError: the subject or the corpus cannot be used.
     """
-    from neuroexplain.collectors import collect_layers
-    from neuroexplain.corpora.tokens import build
-
-    execution = run.execution
     subject = subject or load_subject(run, config)
-    chosen = select_layers(config.layers, subject.layers)
-    first = 0 if config.include_first else subject.first
-    if config.seq_len + len(subject.prefix) + len(subject.suffix) > subject.max_positions:
-        raise CollectError(
-            f"--seq-len {config.seq_len} is too long for {subject.name}: it takes "
-            f"{subject.max_positions} tokens, {len(subject.prefix) + len(subject.suffix)} of them special"
-        )
-    with execution.progress.stage("reading corpus", config.tokens) as advance:
-        corpus = build(
-            config.corpus,
-            subject.tokenizer,
-            tokens=config.tokens,
-            seq_len=config.seq_len,
-            first=first,
-            text_field=config.text_field,
-            progress=advance,
-        )
+    layers = select_layers(config.layers, subject.layers)
+    corpus = _read(run, config, subject)
     key = run_key("collection", config, subject.weights_sha256, corpus.info.sha256)
     known = run.catalogue.find_collection(key)
     if known is not None:
@@ -56,19 +39,8 @@ def collect(run: Run, config: CollectConfig, subject: Subject | None = None) -> 
         run.counts["collections reused"] += 1
         return known
     subject.verify()
-    total = int(corpus.span_length.sum())
-    with execution.progress.stage("collecting", total) as advance:
-        recorded = list(
-            collect_layers(
-                subject,
-                corpus,
-                config,
-                layers=chosen,
-                batch_size=execution.batch_size,
-                progress=advance,
-            )
-        )
-    with execution.progress.stage("writing layers", len(recorded)) as advance:
+    recorded = _record(run, config, subject, corpus, layers)
+    with run.execution.progress.stage("writing layers", len(recorded)) as advance:
         run.catalogue.save_collection(
             key, as_dict(config), subject.info, corpus, recorded, lambda _: advance(1)
         )
@@ -76,6 +48,49 @@ def collect(run: Run, config: CollectConfig, subject: Subject | None = None) -> 
     saved = run.catalogue.find_collection(key)
     assert saved is not None
     return saved
+
+
+def _read(run: Run, config: CollectConfig, subject: Subject) -> TokenCorpus:
+    from neuroexplain.corpora.tokens import build
+
+    special = len(subject.prefix) + len(subject.suffix)
+    if config.seq_len + special > subject.max_positions:
+        raise CollectError(
+            f"--seq-len {config.seq_len} is too long for {subject.name}: it takes "
+            f"{subject.max_positions} tokens, {special} of them special"
+        )
+    with run.execution.progress.stage("reading corpus", config.tokens) as advance:
+        return build(
+            config.corpus,
+            subject.tokenizer,
+            tokens=config.tokens,
+            seq_len=config.seq_len,
+            first=0 if config.include_first else subject.first,
+            text_field=config.text_field,
+            progress=advance,
+        )
+
+
+def _record(
+    run: Run,
+    config: CollectConfig,
+    subject: Subject,
+    corpus: TokenCorpus,
+    layers: Sequence[int],
+) -> list[LayerCollection]:
+    from neuroexplain.collectors import collect_layers
+
+    with run.execution.progress.stage("collecting", int(corpus.span_length.sum())) as advance:
+        return list(
+            collect_layers(
+                subject,
+                corpus,
+                config,
+                layers=layers,
+                batch_size=run.execution.batch_size,
+                progress=advance,
+            )
+        )
 
 
 def load_subject(run: Run, config: CollectConfig) -> Subject:

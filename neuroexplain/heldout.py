@@ -14,7 +14,7 @@ def held_out(
     exemplars: Sequence[Exemplar],
     config: ScoreConfig,
     *,
-    per_band: int,
+    bands: int,
     n_spans: int,
 ) -> HeldOut:
     """Choose a neuron's scored spans from its exemplars of the test split.
@@ -26,9 +26,10 @@ def held_out(
         neuron: whose spans.
         exemplars: of the test split and the neuron's polarity.
         config: how many of each kind are scored.
-        per_band: quantile spans stored of each band.
+        bands: quantile bands that the collection was asked for; a small split has fewer spans of each.
         n_spans: spans in the test split.
     """
+    per_band = sum(e.kind == "quantile" for e in exemplars) // max(bands, 1)
     used: dict[Kind, list[Exemplar]] = {
         "top": [e for e in exemplars if e.kind == "top" and e.rank < config.top],
         "random": [e for e in exemplars if e.kind == "random" and e.rank < config.random],

@@ -87,7 +87,7 @@ def explain(
             evidence = catalogue.evidence(collection, neuron)
             explanation = await _explain(run, evidence, explainer, config, llm)
             catalogue.save_explanation(run.id, collection, key, explanation)
-            if explanation.data and "ngrams" in explanation.data:
+            if explanation.data and "strongest" in explanation.data:
                 catalogue.save_ngrams(collection, neuron, _ngrams(explanation.data))
 
         run.work("explaining", neurons, one)
@@ -200,5 +200,6 @@ def _save_call(run: Run, call: Any) -> None:
 
 def _ngrams(data: Mapping[str, Any]) -> list[Ngram]:
     return [
-        Ngram(e["text"], e["mean_response"], e["max_response"], e["count"]) for e in data["ngrams"]
+        Ngram(e["text"], e["mean_response"], e["max_response"], e["count"])
+        for e in data["strongest"]
     ]

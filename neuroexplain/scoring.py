@@ -204,7 +204,7 @@ class Scoring:
             neuron,
             self.catalogue.exemplars(self.collection, neuron, "test"),
             self.config,
-            per_band=int(self.collection.config["per_band"]),
+            bands=int(self.collection.config["quantile_bands"]),
             n_spans=self.collection.spans["test"],
         )
 

@@ -24,7 +24,7 @@ def test_the_configured_ranks_are_used(build: Build) -> None:
     exemplars += [build.exemplar(spans[3 + i], [1, 2], kind="quantile", rank=i) for i in range(4)]
     exemplars += [build.exemplar(spans[7 + i], [1, 2], kind="random", rank=i) for i in range(2)]
     config = ScoreConfig(top=2, random=1, quantile=1)
-    found = held_out(NEURON, exemplars, config, per_band=2, n_spans=60)
+    found = held_out(NEURON, exemplars, config, bands=2, n_spans=60)
     assert [(s.span.span, set(s.kinds), s.weight) for s in found.spans] == [
         (spans[0].span, {"top"}, 1.0),
         (spans[1].span, {"top"}, 1.0),
@@ -41,7 +41,7 @@ def test_a_span_of_two_kinds_is_there_once_and_certain(build: Build) -> None:
         build.exemplar(span, [-3, 2], kind="random"),
         build.exemplar(other, [0, 1], kind="random", rank=1),
     ]
-    found = held_out(NEURON, exemplars, ScoreConfig(), per_band=2, n_spans=10)
+    found = held_out(NEURON, exemplars, ScoreConfig(), bands=5, n_spans=10)
     assert [(set(s.kinds), s.weight) for s in found.spans] == [
         ({"top", "random"}, 1.0),
         ({"random"}, 5.0),
@@ -52,13 +52,13 @@ def test_a_span_of_two_kinds_is_there_once_and_certain(build: Build) -> None:
 def test_the_truth_is_on_the_polaritys_side(build: Build) -> None:
     exemplar = build.exemplar(build.span("a b"), [-3, 2], polarity=-1)
     lower = NeuronId("tiny", 1, 7, -1)
-    found = held_out(lower, [exemplar], ScoreConfig(), per_band=2, n_spans=1)
+    found = held_out(lower, [exemplar], ScoreConfig(), bands=5, n_spans=1)
     assert found.spans[0].truth.tolist() == [3, 0]
 
 
-@pytest.mark.parametrize("per_band", [0, 2])
-def test_nothing_drawn_is_nothing_held_out(per_band: int) -> None:
-    assert held_out(NEURON, [], ScoreConfig(), per_band=per_band, n_spans=0) == HeldOut(NEURON, ())
+@pytest.mark.parametrize("bands", [0, 5])
+def test_nothing_drawn_is_nothing_held_out(bands: int) -> None:
+    assert held_out(NEURON, [], ScoreConfig(), bands=bands, n_spans=0) == HeldOut(NEURON, ())
 
 
 def draw(population: list[Exemplar], peaks: Array, random: np.random.Generator) -> list[Exemplar]:
@@ -91,7 +91,7 @@ def test_weighted_samples_estimate_the_whole_population(build: Build) -> None:
     sums, scores, plain = [], [], []
     for _ in range(400):
         drawn = draw(population, peaks, random)
-        found = held_out(NEURON, drawn, DRAW, per_band=2, n_spans=400)
+        found = held_out(NEURON, drawn, DRAW, bands=5, n_spans=400)
         simulation = build.simulation(found, [guess[s.span.span] for s in found.spans])
         parts = [pearson_sums(guess[s.span.span], s.truth) for s in found.spans]
         sums.append(np.sum([s.weight * p for s, p in zip(found.spans, parts, strict=True)], axis=0))

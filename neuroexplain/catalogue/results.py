@@ -64,7 +64,10 @@ def save_explanation(
     }
     if failure is not None:
         table = tables.Explanation
-        same = [col(getattr(table, k)) == row[k] for k in ("key", "reason", "message", "raw_reply")]
+        same = [
+            col(getattr(table, k)) == codec.clean(row[k])
+            for k in ("key", "reason", "message", "raw_reply")
+        ]
         known = connection.scalar(select(col(table.id)).where(*same).limit(1))
         if known is not None:
             return known

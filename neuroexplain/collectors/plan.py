@@ -38,7 +38,7 @@ class SplitSample:
     bands: int
     """Bands of equal size that the pool is cut into by peak, for each neuron of its own."""
     picks: tuple[tuple[int, ...], ...]
-    """[band, kept]; which ranks within each band are kept."""
+    """[band, kept]; which ranks within each band are kept, in the order drawn: the first few are a sample too."""
 
     @property
     def random_probability(self) -> float:
@@ -83,7 +83,7 @@ def _sample_split(
     # Bands of exactly equal size make every span's chance the same, which the weights of the scores rest on.
     in_band = min(kept * CANDIDATES_PER_KEPT, rest // bands) if bands and kept else 0
     picks = tuple(
-        tuple(sorted(_shuffled(range(in_band), f"{config.seed}:{split}:{band}")[:kept]))
+        tuple(_shuffled(range(in_band), f"{config.seed}:{split}:{band}")[:kept])
         for band in range(bands if in_band else 0)
     )
     return SplitSample(

@@ -11,6 +11,9 @@ from neuroexplain.registry import chosen, register
 
 Gram = tuple[str, ...]
 
+SHOWN = 30
+"""N-grams listed with their responses in the catalogue; the others only serve the simulator."""
+
 
 @dataclass
 class _Tally:
@@ -30,7 +33,7 @@ class Ngrams:
 
     orders: int = 3
     """Longest n-gram, in tokens."""
-    size: int = 40
+    size: int = 200
     """N-grams kept: those that explain most of the activation's variance."""
     prior: float = 2.0
     """Occurrences' worth of doubt: means of rare n-grams are drawn towards what their last tokens alone predict."""
@@ -70,7 +73,8 @@ class Ngrams:
             text=f"the n-grams {quoted(shown)}"[:MAX_TEXT],
             scale=evidence.scale,
             data={
-                "ngrams": [_entry(tallies[g], g, means[g], evidence.scale) for g in strongest],
+                "ngrams": [[list(g), round(means[g], 3)] for g in strongest],
+                "strongest": [_response(tallies[g], evidence.scale) for g in telling[:SHOWN]],
                 "default": round(default, 3),
             },
             settings=chosen(self),
@@ -99,11 +103,10 @@ def normal(token: str) -> str:
     return token.strip().casefold()
 
 
-def _entry(tally: _Tally, gram: Gram, level: float, scale: float) -> dict[str, object]:
+def _response(tally: _Tally, scale: float) -> dict[str, object]:
+    """What the catalogue keeps of an n-gram for readers, in the subject's activation units."""
     return {
-        "tokens": list(gram),
         "text": tally.text.strip(),
-        "level": round(level, 3),
         "mean_response": tally.sum / tally.weight * scale / 10,
         "max_response": tally.highest * scale / 10,
         "count": tally.count,

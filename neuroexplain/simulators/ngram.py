@@ -25,7 +25,7 @@ class NgramSimulator:
         """Match n-grams; a token at which none ends gets the neuron's mean level."""
         require_data(explanation, "ngrams", "ngram")
         assert explanation.data is not None
-        grams = {tuple(e["tokens"]): float(e["level"]) for e in explanation.data["ngrams"]}
+        grams = {tuple(tokens): float(level) for tokens, level in explanation.data["ngrams"]}
         default = float(explanation.data["default"])
         return Simulation(
             simulator="ngram",

@@ -26,12 +26,10 @@ def test_the_entries_are_in_the_subjects_units(build: Build) -> None:
     explanation = explain(build.evidence([exemplar]), orders=1, prior=0)
     assert explanation.data is not None
     assert explanation.data["default"] == 5.0
-    (stop, go) = sorted(explanation.data["ngrams"], key=lambda e: -e["level"])
-    assert stop == {
-        "tokens": ["stop"], "text": "stop", "level": 7.5,
-        "mean_response": 3.0, "max_response": 4.0, "count": 2,
-    }  # fmt: skip
-    assert (go["tokens"], go["level"], go["count"]) == (["go"], 0.0, 1)
+    assert explanation.data["ngrams"] == [[["stop"], 7.5], [["go"], 0.0]]
+    assert explanation.data["strongest"] == [
+        {"text": "stop", "mean_response": 3.0, "max_response": 4.0, "count": 2}
+    ]
     assert explanation.text == 'the n-grams "stop" (7.5)'  # what is silent is not named
 
 
@@ -46,17 +44,17 @@ def test_longer_ngrams_are_shown_where_they_tell_more(build: Build) -> None:
 def test_rare_ngrams_are_doubted(build: Build) -> None:
     evidence = build.evidence([build.exemplar(build.span("a b c d"), [0, 0, 0, 8])])
     levels = [
-        e["level"]
+        level
         for p in (0, 2, 50)
-        for e in _entries(explain(evidence, prior=p))
-        if e["text"] == "d"
+        for tokens, level in _entries(explain(evidence, prior=p))
+        if tokens == ["d"]
     ]
     assert levels == [10.0, 5.0, pytest.approx(2.647)]
 
 
-def _entries(explanation: Explanation) -> list[dict[str, Any]]:
+def _entries(explanation: Explanation) -> list[tuple[list[str], float]]:
     assert explanation.data is not None
-    entries: list[dict[str, Any]] = explanation.data["ngrams"]
+    entries: list[tuple[list[str], float]] = explanation.data["ngrams"]
     return entries
 
 

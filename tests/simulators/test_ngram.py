@@ -17,10 +17,10 @@ Build = Any  # of conftest.py, which cannot be imported
 
 def test_the_longest_match_wins(build: Build) -> None:
     grams = [
-        {"tokens": ["ice"], "level": 4.0},
-        {"tokens": ["the", "ice"], "level": 0.0},
-        {"tokens": ["on", "the", "ice"], "level": 9.0},
-        {"tokens": ["", "]]"], "level": 7.0},
+        [["ice"], 4.0],
+        [["the", "ice"], 0.0],
+        [["on", "the", "ice"], 9.0],
+        [["", "]]"], 7.0],
     ]
     explanation = build.explanation(explainer="ngram", data={"ngrams": grams, "default": 0.5})
     span = build.span([" On", " THE", " Ice", " the", "ice ", "Ice", "\n", "]]", "]]"])
