@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from neuroexplain.catalogue import Collection
 from neuroexplain.config import CollectConfig, as_dict, run_key
 from neuroexplain.errors import CollectError
-from neuroexplain.records import LayerCollection, TokenCorpus
+from neuroexplain.recorded import LayerCollection, TokenCorpus
 from neuroexplain.run import Run
 from neuroexplain.selection import layers as select_layers
 

@@ -15,17 +15,16 @@ from neuroexplain.catalogue import codec, tables
 from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.errors import CatalogueError, unknown
 from neuroexplain.levels import side
+from neuroexplain.recorded import CorpusInfo, SubjectInfo
 from neuroexplain.records import (
     KINDS,
     SPLITS,
-    CorpusInfo,
     Evidence,
     Exemplar,
     Floats,
     NeuronId,
     Split,
     Statistics,
-    SubjectInfo,
     TokenSpan,
 )
 

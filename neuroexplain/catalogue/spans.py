@@ -10,7 +10,8 @@ from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
 from neuroexplain.errors import CatalogueError
-from neuroexplain.records import TokenSpan, token_texts
+from neuroexplain.recorded import token_texts
+from neuroexplain.records import TokenSpan
 
 KEEP = 20_000
 """Spans in memory before all are forgotten: some 100 MB."""

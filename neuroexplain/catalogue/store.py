@@ -17,19 +17,17 @@ from neuroexplain.catalogue.reader import Collection
 from neuroexplain.catalogue.search import SearchResult
 from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.errors import CatalogueError
+from neuroexplain.recorded import LayerCollection, SubjectInfo, TokenCorpus
 from neuroexplain.records import (
     Call,
     Evidence,
     Exemplar,
     Explanation,
-    LayerCollection,
     NeuronId,
     Ngram,
     Score,
     Simulation,
     Split,
-    SubjectInfo,
-    TokenCorpus,
     TokenSpan,
 )
 

@@ -16,15 +16,14 @@ from sqlmodel import col
 from neuroexplain.catalogue import codec, tables
 from neuroexplain.catalogue.engine import Database, add, add_one
 from neuroexplain.errors import CatalogueError
-from neuroexplain.records import (
-    KINDS,
-    SPLITS,
+from neuroexplain.recorded import (
     ExemplarBlock,
     LayerCollection,
     SubjectInfo,
     TokenCorpus,
     TokenDocument,
 )
+from neuroexplain.records import KINDS, SPLITS
 
 _MOMENTS = ("mean", "std", "min", "max", "frac_positive")
 _COUNTS = ("peaks_excluded", "troughs_excluded")

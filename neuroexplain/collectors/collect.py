@@ -10,7 +10,8 @@ import numpy as np
 from neuroexplain.collectors.layer import LayerState
 from neuroexplain.collectors.plan import Numbers, SplitSample, batches, sample
 from neuroexplain.config import CollectConfig
-from neuroexplain.records import SPLITS, LayerCollection, TokenCorpus
+from neuroexplain.recorded import LayerCollection, TokenCorpus
+from neuroexplain.records import SPLITS
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,14 +13,8 @@ from neuroexplain.collectors.topk import TopSpans
 from neuroexplain.collectors.traces import pack, rounded_bits
 from neuroexplain.config import CollectConfig
 from neuroexplain.errors import CollectError
-from neuroexplain.records import (
-    POLARITIES,
-    ExemplarBlock,
-    Floats,
-    LayerCollection,
-    Split,
-    TokenCorpus,
-)
+from neuroexplain.recorded import ExemplarBlock, LayerCollection, TokenCorpus
+from neuroexplain.records import POLARITIES, Floats, Split
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroexplain.config import CollectConfig
-from neuroexplain.records import SPLITS, TokenCorpus
+from neuroexplain.recorded import TokenCorpus
+from neuroexplain.records import SPLITS
 
 Numbers = NDArray[np.int64]
 

@@ -13,7 +13,8 @@ import numpy as np
 from neuroexplain.corpora import duplicates, sources, spans, splits
 from neuroexplain.corpora.encoding import Encoder, Encoding
 from neuroexplain.errors import ConfigError, CorpusError
-from neuroexplain.records import SPLITS, CorpusInfo, Document, Split, TokenCorpus, TokenDocument
+from neuroexplain.recorded import CorpusInfo, TokenCorpus, TokenDocument
+from neuroexplain.records import SPLITS, Document, Split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -12,14 +12,7 @@ import numpy as np
 from neuroexplain.errors import LLMReplyError
 from neuroexplain.levels import MAX_LEVEL
 from neuroexplain.llm.base import LLM, Request
-from neuroexplain.records import (
-    Explanation,
-    Failure,
-    Floats,
-    Simulation,
-    SpanSimulation,
-    TokenSpan,
-)
+from neuroexplain.records import Explanation, Failure, Floats, Simulation, SpanSimulation, TokenSpan
 from neuroexplain.registry import chosen, register
 from neuroexplain.templates import Message, render, template_hash
 

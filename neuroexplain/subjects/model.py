@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from neuroexplain.errors import SubjectError
-from neuroexplain.records import Floats, SubjectInfo
+from neuroexplain.recorded import SubjectInfo
+from neuroexplain.records import Floats
 from neuroexplain.subjects.loading import load
 from neuroexplain.subjects.sites import Site, find_sites
 

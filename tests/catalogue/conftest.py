@@ -12,25 +12,27 @@ import numpy as np
 import pytest
 
 from neuroexplain.catalogue import Catalogue, Collection
+from neuroexplain.recorded import (
+    CorpusInfo,
+    ExemplarBlock,
+    LayerCollection,
+    SubjectInfo,
+    TokenCorpus,
+    TokenDocument,
+)
 from neuroexplain.records import (
     KINDS,
     SPLITS,
-    CorpusInfo,
     Document,
     Evidence,
-    ExemplarBlock,
     Explanation,
     Failure,
     Kind,
-    LayerCollection,
     NeuronId,
     Score,
     Simulation,
     SpanSimulation,
     Split,
-    SubjectInfo,
-    TokenCorpus,
-    TokenDocument,
 )
 
 WIDTH, SEQ_LEN, FIRST = 4, 6, 1

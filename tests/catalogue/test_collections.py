@@ -12,14 +12,8 @@ import pytest
 from neuroexplain.catalogue import Catalogue, Collection
 from neuroexplain.errors import CatalogueError
 from neuroexplain.levels import side
-from neuroexplain.records import (
-    SPLITS,
-    ExemplarBlock,
-    LayerCollection,
-    NeuronId,
-    SubjectInfo,
-    TokenCorpus,
-)
+from neuroexplain.recorded import ExemplarBlock, LayerCollection, SubjectInfo, TokenCorpus
+from neuroexplain.records import SPLITS, NeuronId
 
 
 def kept(block: ExemplarBlock, index: int) -> list[int]:

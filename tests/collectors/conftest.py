@@ -12,14 +12,8 @@ import torch
 from tokenizers import Tokenizer, models, processors
 from transformers import CONFIG_MAPPING, AutoModel, PreTrainedTokenizerFast
 
-from neuroexplain.records import (
-    SPLITS,
-    CorpusInfo,
-    Document,
-    Split,
-    TokenCorpus,
-    TokenDocument,
-)
+from neuroexplain.recorded import CorpusInfo, TokenCorpus, TokenDocument
+from neuroexplain.records import SPLITS, Document, Split
 from neuroexplain.subjects import Subject
 
 VOCABULARY = 120

@@ -20,7 +20,8 @@ from neuroexplain.collectors import collect_layers
 from neuroexplain.collectors.plan import SplitSample, sample
 from neuroexplain.config import CollectConfig
 from neuroexplain.corpora.tokens import build
-from neuroexplain.records import SPLITS, ExemplarBlock, Floats, LayerCollection, TokenCorpus
+from neuroexplain.recorded import ExemplarBlock, LayerCollection, TokenCorpus
+from neuroexplain.records import SPLITS, Floats
 from neuroexplain.subjects import Subject
 
 pytestmark = pytest.mark.skipif(

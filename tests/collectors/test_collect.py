@@ -10,7 +10,8 @@ import torch
 from neuroexplain.collectors import collect_layers
 from neuroexplain.config import CollectConfig
 from neuroexplain.errors import CollectError
-from neuroexplain.records import ExemplarBlock, Floats, LayerCollection, TokenCorpus
+from neuroexplain.recorded import ExemplarBlock, LayerCollection, TokenCorpus
+from neuroexplain.records import Floats
 from neuroexplain.subjects import Subject
 
 MakeSubject = Callable[[str], Subject]

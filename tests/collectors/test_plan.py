@@ -7,7 +7,8 @@ import pytest
 
 from neuroexplain.collectors.plan import SplitSample, batches, sample
 from neuroexplain.config import CollectConfig
-from neuroexplain.records import SPLITS, TokenCorpus
+from neuroexplain.recorded import TokenCorpus
+from neuroexplain.records import SPLITS
 
 Make = Callable[..., TokenCorpus]
 

@@ -8,7 +8,7 @@ from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from neuroexplain.corpora.encoding import Encoder, Encoding
 from neuroexplain.errors import CorpusError
-from neuroexplain.records import token_texts
+from neuroexplain.recorded import token_texts
 
 TEXTS = [
     "The river froze.",

@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from neuroexplain.corpora import tokens
 from neuroexplain.errors import ConfigError, CorpusError
-from neuroexplain.records import SPLITS, TokenCorpus
+from neuroexplain.recorded import TokenCorpus
+from neuroexplain.records import SPLITS
 
 ALL = 1_000_000
 

@@ -1,0 +1,146 @@
+"""Records of whole subjects, corpora and layers, as collectors hand them to the catalogue.
+
+Frozen like those of `records`; arrays are indexed by neuron, span or token, as the field says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroexplain.records import Document, Floats, Kind, Split, TokenSpan
+
+
+@dataclass(frozen=True)
+class SubjectInfo:
+    """What the catalogue keeps of a subject model."""
+
+    name: str
+    """Short name, the first part of a neuron's address."""
+    spec: str
+    """As the user wrote it."""
+    weights_sha256: str
+    """Of the weights, so that two models of one name are told apart."""
+    architecture: str
+    """Model type of its configuration, for example `bert`."""
+    site: str
+    """What a neuron is, for example `mlp`: the input of the MLP's output projection."""
+    widths: tuple[int, ...]
+    """Neurons of every layer."""
+
+
+@dataclass(frozen=True)
+class CorpusInfo:
+    """What the catalogue keeps of a corpus beside its documents."""
+
+    spec: str
+    sha256: str
+    """Of the documents' hashes in order, the tokenizer and the span length."""
+    tokenizer_sha256: str
+    seq_len: int
+    first: int
+    """Leading tokens of every span that count for nothing."""
+    n_documents: int
+    n_tokens: int
+    n_exact_duplicates: int
+    """Documents left out because their text had occurred before."""
+    n_near_duplicates: int
+    """Documents that share a split with an earlier, similar one."""
+
+
+@dataclass(frozen=True)
+class TokenDocument:
+    """A document with its tokens."""
+
+    document: Document
+    token_ids: NDArray[np.uint32]
+    """[token]"""
+    offsets: NDArray[np.uint32]
+    """[token, 2]; first and one-past-last character of every token in the document's text."""
+
+
+@dataclass(frozen=True)
+class TokenCorpus:
+    """Tokenised documents, cut into spans; span numbers run through the corpus in order."""
+
+    info: CorpusInfo
+    documents: tuple[TokenDocument, ...]
+    """`documents[i].document.position == i`."""
+    span_document: NDArray[np.int64]
+    """[span]"""
+    span_start: NDArray[np.int64]
+    """[span]; first token within the document."""
+    span_length: NDArray[np.int64]
+    """[span]; tokens, at most `info.seq_len`."""
+    span_split: NDArray[np.int8]
+    """[span]; index into SPLITS."""
+
+    def span(self, number: int) -> TokenSpan:
+        """One span, with the exact text of its tokens."""
+        entry = self.documents[int(self.span_document[number])]
+        start, length = int(self.span_start[number]), int(self.span_length[number])
+        ids = entry.token_ids[start : start + length]
+        return TokenSpan(
+            span=number,
+            document=entry.document.position,
+            start=start,
+            token_ids=tuple(int(i) for i in ids),
+            tokens=token_texts(entry.document.text, entry.offsets[start : start + length]),
+            first=self.info.first,
+        )
+
+
+def token_texts(text: str, offsets: NDArray[np.uint32]) -> tuple[str, ...]:
+    """Exact text of consecutive tokens; joined, they give the text from the first offset to the last.
+
+    Text between two tokens (a tokenizer may drop spaces) goes to the later one, so that reading stays possible.
+
+    >>> token_texts("a  bc", np.array([[0, 1], [3, 4], [4, 5]], dtype=np.uint32))
+    ('a', '  b', 'c')
+    """
+    pieces = []
+    end = int(offsets[0, 0]) if len(offsets) else 0
+    for _, stop in offsets.tolist():
+        pieces.append(text[end : max(end, stop)])
+        end = max(end, stop)
+    return tuple(pieces)
+
+
+@dataclass(frozen=True)
+class ExemplarBlock:
+    """Kept spans of all neurons of a layer, of one split, kind and polarity."""
+
+    split: Split
+    kind: Kind
+    polarity: int
+    """+1 or -1; 0 for the random spans, which serve both."""
+    spans: NDArray[np.int64]
+    """[neuron, rank]; span numbers, -1 where there are fewer."""
+    peaks: Floats
+    """[neuron, rank]; signed, largest on the polarity's side (upper side where the polarity is 0)."""
+    peak_positions: NDArray[np.int32]
+    """[neuron, rank]; token within the span."""
+    activations: NDArray[np.float16]
+    """[neuron, rank, token]; multiply by `2 ** exponents`. Zeros beyond the span's end."""
+    exponents: NDArray[np.int8]
+    """[neuron, rank]; 0 unless float16 would overflow."""
+    inclusion_probability: float
+
+
+@dataclass(frozen=True)
+class LayerCollection:
+    """All that a collection records of one layer; arrays are [neuron]."""
+
+    layer: int
+    n_tokens: int
+    n_spans: int
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    min: Floats
+    max: Floats
+    frac_positive: NDArray[np.float64]
+    peaks_excluded: NDArray[np.int64]
+    troughs_excluded: NDArray[np.int64]
+    blocks: tuple[ExemplarBlock, ...]
