@@ -53,8 +53,8 @@ def collect_layers(
     for number, (split, drawn) in enumerate(zip(SPLITS, sample(corpus, config), strict=True)):
         for state in states.values():
             state.begin_split(split)
-        for spans, keep in _in_order(corpus, number, drawn, batch_size):
-            _run(subject, corpus, states, spans, keep)
+        for spans, keep in in_order(corpus, number, drawn, batch_size):
+            run_batch(subject, corpus, states, spans, keep)
             if progress is not None:
                 progress(int(corpus.span_length[spans].sum()))
         for state in states.values():
@@ -63,7 +63,7 @@ def collect_layers(
         yield states.pop(layer).result()
 
 
-def _in_order(
+def in_order(
     corpus: TokenCorpus, split: int, drawn: SplitSample, batch_size: int
 ) -> Iterator[tuple[Numbers, bool]]:
     """Batches of a split with whether they are sampled: sampled spans first, so that they are freed early."""
@@ -75,13 +75,14 @@ def _in_order(
         yield spans, False
 
 
-def _run(
+def run_batch(
     subject: Subject,
     corpus: TokenCorpus,
     states: dict[int, LayerState],
     spans: Numbers,
     keep: bool,
 ) -> None:
+    """Run one batch and show it to the layers' states; `keep` marks sampled spans."""
     token_ids = [_token_ids(corpus, int(span)) for span in spans]
     content = slice(len(subject.prefix), len(subject.prefix) + len(token_ids[0]))
 

@@ -141,32 +141,24 @@ class LayerState:
         threshold = torch.from_numpy(top.threshold * np.float32(1 - 2**-11)).to(peaks.device)
         rows, columns = (peaks >= threshold).nonzero(as_tuple=True)
         if len(rows):
-            traces = text.transpose(1, 2)[rows, columns].cpu().numpy()
             top.offer(
-                columns.cpu().numpy(), spans[rows.cpu().numpy()], traces, self._corpus.info.first
+                columns.cpu().numpy(),
+                spans[rows.cpu().numpy()],
+                peaks[rows, columns].cpu().numpy(),
+                text.transpose(1, 2)[rows, columns].cpu().numpy(),
             )
 
     def _top_block(self, top: TopSpans, split: Split) -> ExemplarBlock:
-        kept = top.kept()
-        shape = (self._width, self._k)
-        rank = np.arange(len(kept)) - np.searchsorted(kept.neuron, kept.neuron)
-        spans = np.full(shape, -1, dtype=np.int64)
-        peaks = np.zeros(shape, dtype=np.float32)
-        positions = np.zeros(shape, dtype=np.int32)
-        activations = np.zeros((*shape, self._config.seq_len), dtype=np.float16)
-        exponents = np.zeros(shape, dtype=np.int8)
-        place = (kept.neuron, rank)
-        spans[place], peaks[place], positions[place] = kept.span, kept.peak, kept.position
-        activations[place], exponents[place] = kept.trace, kept.exponent
+        kept = top.ranked(self._corpus.info.first)
         return ExemplarBlock(
             split,
             "top",
             top.polarity,
-            spans,
-            peaks * top.polarity,
-            positions,
-            activations,
-            exponents,
+            kept.spans,
+            kept.peaks * top.polarity,
+            kept.positions,
+            kept.traces,
+            kept.exponents,
             1.0,
         )
 

@@ -1,11 +1,12 @@
 """The strongest spans of every neuron of a layer, streaming and exact, at most one of a document.
 
-A span is compared with the weakest that its neuron keeps, and only if it beats that is it buffered, with the activations of
-its tokens. Buffers are merged when they have grown, not after every batch: a neuron's threshold soon turns nearly
-everything away, so the cost falls as the corpus grows, and no second pass is needed for the activations.
+A span is compared with the weakest that its neuron keeps, and only if it beats that do the activations of its tokens
+get copied, straight into the place of the one that goes. A neuron's threshold soon turns nearly everything away, so the
+cost falls as the corpus grows, no second pass is needed for the activations, and nothing is stored per span or batch.
 
-Every candidate has a 64-bit key, the rounded peak above the (inverted) span number: sorting keys sorts by peak, with the
-earlier span first among equals. No two keys of a neuron are equal, so the result is a function of the corpus alone.
+Every span has a 64-bit key, the rounded peak above the (inverted) span number: sorting keys sorts by peak, with the
+earlier span first among equals. A document's best key only grows, and so does a neuron's threshold, so the spans that are
+kept in the end are the same whatever the order of arrival: a function of the corpus alone.
 """
 
 from __future__ import annotations
@@ -15,50 +16,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroexplain.collectors.traces import from_bits, pack, rounded_bits
+from neuroexplain.collectors.traces import from_bits, pack
 from neuroexplain.records import Floats
 
 _SPAN_BITS = 32
 _SPAN_MASK = (1 << _SPAN_BITS) - 1
 _SMALLEST_PEAK = np.float32(2.0**-126)
-_MERGE_AT = 8
-"""Merge when this many candidates per neuron have gathered."""
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """Spans that may enter, one row each, or the spans that are in."""
+class Ranked:
+    """The kept spans of every neuron, strongest first; [neuron, rank]."""
 
-    neuron: NDArray[np.int64]
-    key: NDArray[np.int64]
-    position: NDArray[np.int16]
+    spans: NDArray[np.int64]
+    """Span numbers, -1 where there are fewer."""
+    peaks: Floats
+    """On the polarity's side, rounded as the traces are; 0 where there is no span."""
+    positions: NDArray[np.int32]
     """Token of the peak within the span."""
-    trace: NDArray[np.float16]
-    """[row, token]"""
-    exponent: NDArray[np.int8]
-
-    def __len__(self) -> int:
-        return len(self.neuron)
-
-    def take(self, rows: NDArray[np.int64]) -> Candidates:
-        """Some rows, in the order given."""
-        return Candidates(
-            self.neuron[rows],
-            self.key[rows],
-            self.position[rows],
-            self.trace[rows],
-            self.exponent[rows],
-        )
-
-    @property
-    def span(self) -> NDArray[np.int64]:
-        """Span number of every row."""
-        return _SPAN_MASK - (self.key & _SPAN_MASK)
-
-    @property
-    def peak(self) -> Floats:
-        """Rounded peak on the polarity's side, above 0."""
-        return from_bits((self.key >> _SPAN_BITS).astype(np.int32))
+    traces: NDArray[np.float16]
+    """[neuron, rank, token]; signed."""
+    exponents: NDArray[np.int8]
 
 
 class TopSpans:
@@ -78,86 +56,89 @@ class TopSpans:
         self.polarity = polarity
         self.threshold = np.full(n_neurons, _SMALLEST_PEAK, dtype=np.float32)
         """[neuron]; peaks below it on the polarity's side need not be offered."""
-        self._k = k
-        self._seq_len = seq_len
-        self._documents = span_document
-        self._kept = _empty(seq_len)
-        self._buffer: list[Candidates] = []
-        self._buffered = 0
+        self._document_of = span_document
+        self._keys = np.zeros((n_neurons, k), dtype=np.int64)
+        self._documents = np.full((n_neurons, k), -1, dtype=np.int64)
+        self._traces = np.zeros((n_neurons, k, seq_len), dtype=np.float16)
+        self._exponents = np.zeros((n_neurons, k), dtype=np.int8)
+        self._weakest = np.zeros(n_neurons, dtype=np.int64)
 
     def offer(
-        self, neurons: NDArray[np.int64], spans: NDArray[np.int64], traces: Floats, first: int
+        self,
+        neurons: NDArray[np.int64],
+        spans: NDArray[np.int64],
+        peaks: Floats,
+        traces: Floats,
     ) -> None:
         """Consider some spans for some neurons.
 
         Args:
             neurons: [row]
             spans: [row]; span numbers.
+            peaks: [row]; largest activation on the polarity's side, above 0.
             traces: [row, token]; signed activations of all tokens of each span.
-            first: leading tokens that do not count for the peak.
         """
         if not len(neurons):
             return
-        counted = rounded_bits(np.maximum(traces[:, first:] * np.float32(self.polarity), 0))
-        place = counted.argmax(axis=1)
-        bits = counted[np.arange(len(place)), place].astype(np.int64)
-        packed, exponent = pack(traces)
-        padded = np.zeros((len(packed), self._seq_len), dtype=np.float16)
-        padded[:, : packed.shape[1]] = packed
-        self._buffer.append(
-            Candidates(
-                neuron=neurons,
-                key=(bits << _SPAN_BITS) | (_SPAN_MASK - spans),
-                position=(place + first).astype(np.int16),
-                trace=padded,
-                exponent=exponent,
-            )
+        packed, exponents = pack(traces)
+        # Rounded as the trace is, so that spans are ranked by what is stored.
+        stored = np.ldexp(peaks, -exponents).astype(np.float16).astype(np.float32)
+        bits = np.ldexp(stored, exponents).view(np.int32).astype(np.int64)
+        keys = np.where(bits > 0, (bits << _SPAN_BITS) | (_SPAN_MASK - spans), 0)
+        # One span a neuron at a time, so that each sees what the one before has changed.
+        order = np.argsort(neurons, kind="stable")
+        ordered = neurons[order]
+        turn = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+        for now in range(int(turn.max()) + 1):
+            rows = order[turn == now]
+            self._insert(neurons[rows], spans[rows], keys[rows], packed, exponents, rows)
+
+    def _insert(
+        self,
+        neurons: NDArray[np.int64],
+        spans: NDArray[np.int64],
+        keys: NDArray[np.int64],
+        packed: NDArray[np.float16],
+        exponents: NDArray[np.int8],
+        rows: NDArray[np.int64],
+    ) -> None:
+        """Put one span into each of some neurons, in the place of its document's other span or of the weakest."""
+        documents = self._document_of[spans]
+        same = self._documents[neurons] == documents[:, None]
+        place = np.where(same.any(axis=1), same.argmax(axis=1), self._weakest[neurons])
+        better = np.flatnonzero(keys > self._keys[neurons, place])
+        neurons, place, rows = neurons[better], place[better], rows[better]
+        self._keys[neurons, place] = keys[better]
+        self._documents[neurons, place] = documents[better]
+        self._traces[neurons, place, : packed.shape[1]] = packed[rows]
+        self._traces[neurons, place, packed.shape[1] :] = 0
+        self._exponents[neurons, place] = exponents[rows]
+        weakest = self._keys[neurons].argmin(axis=1)
+        self._weakest[neurons] = weakest
+        least = _peaks(self._keys[neurons, weakest])
+        self.threshold[neurons] = np.maximum(least, _SMALLEST_PEAK)
+
+    def ranked(self, first: int) -> Ranked:
+        """The kept spans, strongest first; peaks are sought behind the `first` leading tokens."""
+        order = np.argsort(-self._keys, axis=1)
+        keys = np.take_along_axis(self._keys, order, axis=1)
+        traces = np.take_along_axis(self._traces, order[:, :, None], axis=1)
+        return Ranked(
+            spans=np.where(keys > 0, _SPAN_MASK - (keys & _SPAN_MASK), -1),
+            peaks=_peaks(keys),
+            positions=(_ordered(traces[:, :, first:], self.polarity).argmax(axis=2) + first).astype(
+                np.int32
+            ),
+            traces=traces,
+            exponents=np.take_along_axis(self._exponents, order, axis=1),
         )
-        self._buffered += len(neurons)
-        if self._buffered > _MERGE_AT * len(self.threshold):
-            self.merge()
-
-    def merge(self) -> None:
-        """Bring the buffered candidates in, and raise the thresholds."""
-        if not self._buffer:
-            return
-        everything = _concatenate([self._kept, *self._buffer])
-        self._buffer, self._buffered = [], 0
-        # Strongest first within each neuron; then the best span of each document; then the best k.
-        order = np.lexsort((-everything.key, everything.neuron))
-        neuron = everything.neuron[order]
-        document = self._documents[everything.span[order]]
-        pair = neuron * (int(self._documents.max()) + 1) + document
-        _, best = np.unique(pair, return_index=True)
-        best.sort()
-        order, neuron = order[best], neuron[best]
-        begins = np.searchsorted(neuron, neuron)
-        rank = np.arange(len(neuron)) - begins
-        self._kept = everything.take(order[rank < self._k])
-        weakest = rank == self._k - 1
-        self.threshold[neuron[weakest]] = everything.take(order[weakest]).peak
-
-    def kept(self) -> Candidates:
-        """The spans that are in, sorted by neuron and then strongest first."""
-        self.merge()
-        return self._kept
 
 
-def _empty(seq_len: int) -> Candidates:
-    return Candidates(
-        np.empty(0, np.int64),
-        np.empty(0, np.int64),
-        np.empty(0, np.int16),
-        np.empty((0, seq_len), np.float16),
-        np.empty(0, np.int8),
-    )
+def _peaks(keys: NDArray[np.int64]) -> Floats:
+    return from_bits((keys >> _SPAN_BITS).astype(np.int32))
 
 
-def _concatenate(parts: list[Candidates]) -> Candidates:
-    return Candidates(
-        np.concatenate([p.neuron for p in parts]),
-        np.concatenate([p.key for p in parts]),
-        np.concatenate([p.position for p in parts]),
-        np.concatenate([p.trace for p in parts]),
-        np.concatenate([p.exponent for p in parts]),
-    )
+def _ordered(halves: NDArray[np.float16], polarity: int) -> NDArray[np.int16]:
+    """Float16 numbers as integers of which the largest positive one is the largest on the polarity's side."""
+    bits = halves.view(np.int16)
+    return bits if polarity > 0 else bits ^ np.int16(-0x8000)

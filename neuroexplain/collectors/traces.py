@@ -15,14 +15,15 @@ _DROPPED_BITS = 13
 
 def pack(traces: Floats) -> tuple[NDArray[np.float16], NDArray[np.int8]]:
     """Traces [..., token] as float16 and the exponents [...] to multiply them by: `x = packed * 2 ** exponent`."""
+    import torch
+
     exponents = np.zeros(traces.shape[:-1], dtype=np.int8)
-    if traces.size == 0:
-        return traces.astype(np.float16), exponents
-    largest = np.abs(traces).max(axis=-1)
-    if largest.max() > _LARGEST:
+    if traces.size and max(traces.max(), -traces.min()) > _LARGEST:
+        largest = np.abs(traces).max(axis=-1)
         exponents = np.ceil(np.log2(np.maximum(largest / _LARGEST, 1.0))).astype(np.int8)
         traces = traces * np.exp2(-exponents.astype(np.float32))[..., None]
-    return traces.astype(np.float16), exponents
+    # The same rounding as astype(np.float16), many times faster.
+    return torch.from_numpy(np.ascontiguousarray(traces)).half().numpy(), exponents
 
 
 def rounded_bits(values: Floats) -> NDArray[np.int32]:

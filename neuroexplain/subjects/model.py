@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 OnLayer = Callable[[int, "Tensor"], None]
 """Called with the layer and its neurons [batch, position, neuron], special tokens included."""
+
+
+class _Enough(Exception):
+    """Ends a forward pass once all wanted layers have shown their neurons: the rest would be computed for nobody."""
 
 
 class Subject:
@@ -108,7 +112,7 @@ class Subject:
     def run(
         self, token_ids: Sequence[Sequence[int]], layers: Sequence[int], on_layer: OnLayer
     ) -> None:
-        """One forward pass over texts of equal length; special tokens are added here.
+        """One forward pass over texts of equal length, up to the last of the layers; special tokens are added here.
 
         Args:
             token_ids: [batch, token], without special tokens.
@@ -129,7 +133,11 @@ class Subject:
         batch = torch.tensor(
             [[*self.prefix, *ids, *self.suffix] for ids in token_ids], device=self.model.device
         )
-        with torch.inference_mode(), self._hooked(layers, on_layer, batch.shape[0]):
+        with (
+            torch.inference_mode(),
+            suppress(_Enough),
+            self._hooked(layers, on_layer, batch.shape[0], stop=bool(layers)),
+        ):
             self.model(input_ids=batch, attention_mask=torch.ones_like(batch), **self._options())
 
     def activations(self, text: str, layer: int) -> Floats:
@@ -213,7 +221,9 @@ class Subject:
         return {"use_cache": False} if hasattr(self.model.config, "use_cache") else {}
 
     @contextmanager
-    def _hooked(self, layers: Sequence[int], on_layer: OnLayer, batch: int) -> Iterator[None]:
+    def _hooked(
+        self, layers: Sequence[int], on_layer: OnLayer, batch: int, *, stop: bool = False
+    ) -> Iterator[None]:
         shown: set[int] = set()
 
         def show(layer: int, _: Any, args: tuple[Any, ...]) -> None:
@@ -228,6 +238,8 @@ class Subject:
             on_layer(
                 layer, neurons if neurons.dim() == 3 else neurons.view(batch, -1, neurons.shape[-1])
             )
+            if stop and len(shown) == len(layers):
+                raise _Enough
 
         handles = [
             self.sites[layer].module.register_forward_pre_hook(partial(show, layer))

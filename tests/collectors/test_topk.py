@@ -14,14 +14,16 @@ def offer(top: TopSpans, neuron: int, peaks: Sequence[float], spans: Sequence[in
     """Spans whose second token has the peak."""
     traces = np.zeros((len(peaks), TOKENS), dtype=np.float32)
     traces[:, 1] = peaks
-    top.offer(np.full(len(peaks), neuron), np.array(spans), traces, 0)
+    side = np.array(peaks, dtype=np.float32) * top.polarity
+    up = side > 0
+    top.offer(np.full(len(peaks), neuron)[up], np.array(spans)[up], side[up], traces[up])
 
 
 def kept(top: TopSpans, neuron: int = 0) -> list[tuple[int, float]]:
     """(span, peak), strongest first."""
-    rows = top.kept()
-    mine = rows.neuron == neuron
-    return list(zip(rows.span[mine].tolist(), rows.peak[mine].tolist(), strict=True))
+    rows = top.ranked(0)
+    both = zip(rows.spans[neuron].tolist(), rows.peaks[neuron].tolist(), strict=True)
+    return [(span, peak) for span, peak in both if span >= 0]
 
 
 def spans_of(*documents: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -43,7 +45,6 @@ def test_the_earlier_of_equal_peaks_wins_in_any_order_of_arrival() -> None:
         top = TopSpans(1, 2, TOKENS, 1, np.arange(4))
         for span in order:
             offer(top, 0, [1.5], [span])
-            top.merge()
         assert kept(top) == [(0, 1.5), (1, 1.5)]
 
 
@@ -53,15 +54,12 @@ def test_peaks_that_round_to_the_same_number_are_equal() -> None:
     assert kept(top) == [(0, 1.5)]
 
 
-def test_one_span_of_a_document_across_merges() -> None:
+def test_one_span_of_a_document_at_most() -> None:
     top = TopSpans(1, 2, TOKENS, 1, spans_of(0, 0, 1, 1, 2))
     offer(top, 0, [1.0], [2])
-    top.merge()
     offer(top, 0, [3.0, 2.0], [1, 0])
-    top.merge()
     assert kept(top) == [(1, 3.0), (2, 1.0)]
     offer(top, 0, [5.0], [0])
-    top.merge()
     assert kept(top) == [(0, 5.0), (2, 1.0)]
     offer(top, 0, [0.5, 4.0], [4, 3])
     assert kept(top) == [(0, 5.0), (3, 4.0)]
@@ -70,26 +68,27 @@ def test_one_span_of_a_document_across_merges() -> None:
 def test_the_lower_side_keeps_the_smallest_and_signed_traces() -> None:
     top = TopSpans(1, 2, TOKENS, -1, np.arange(3))
     offer(top, 0, [-1.0, 2.0, -3.0], [0, 1, 2])
-    top.merge()
-    rows = top.kept()
-    assert rows.span.tolist()[:2] == [2, 0]
-    assert rows.peak.tolist()[:2] == [3.0, 1.0]
-    assert rows.trace[0].tolist() == [0.0, -3.0, 0.0, 0.0]
+    rows = top.ranked(0)
+    assert rows.spans.tolist() == [[2, 0]]
+    assert rows.peaks.tolist() == [[3.0, 1.0]]
+    assert rows.positions.tolist() == [[1, 1]]
+    assert rows.traces[0, 0].tolist() == [0.0, -3.0, 0.0, 0.0]
 
 
 def test_leading_tokens_do_not_count() -> None:
     top = TopSpans(1, 1, TOKENS, 1, np.arange(1))
     traces = np.array([[9.0, 1.0, 2.0, 2.0]], dtype=np.float32)
-    top.offer(np.array([0]), np.array([0]), traces, 1)
-    rows = top.kept()
-    assert (rows.peak.tolist(), rows.position.tolist()) == ([2.0], [2])
-    assert rows.trace[0].tolist() == [9.0, 1.0, 2.0, 2.0]
+    top.offer(np.array([0]), np.array([0]), np.array([2.0], np.float32), traces)
+    rows = top.ranked(1)
+    assert (rows.peaks.tolist(), rows.positions.tolist()) == ([[2.0]], [[2]])
+    assert rows.traces[0, 0].tolist() == [9.0, 1.0, 2.0, 2.0]
 
 
 def test_nothing_offered() -> None:
     top = TopSpans(3, 2, TOKENS, 1, np.arange(1))
-    top.offer(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 2), np.float32), 0)
-    assert len(top.kept()) == 0
+    none = np.empty(0, np.int64)
+    top.offer(none, none, np.empty(0, np.float32), np.empty((0, 2), np.float32))
+    assert top.ranked(0).spans.tolist() == [[-1, -1]] * 3
 
 
 @pytest.mark.parametrize("batch", [1, 13, 400])

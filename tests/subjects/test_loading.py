@@ -224,11 +224,19 @@ def test_hooks_go_after_an_exception(folder: Path) -> None:
     assert not any(module._forward_pre_hooks for module in subject.model.modules())
 
 
-def test_output_is_the_same_with_hooks(folder: Path) -> None:
+def test_a_pass_ends_with_the_last_wanted_layer(folder: Path) -> None:
     subject = Subject.load(str(folder))
-    outputs: list[torch.Tensor] = []
-    subject.model.register_forward_hook(lambda *seen: outputs.append(seen[2].last_hidden_state))
+    ended: list[str] = []
+    for name, module in subject.model.named_modules():
+        module.register_forward_hook(lambda *_, name=name: ended.append(name))
     subject.run([[3, 4, 5]], (), lambda *_: None)
-    subject.run([[3, 4, 5]], subject.layers, lambda *_: None)
-    assert torch.equal(outputs[0], outputs[1])
+    assert "" in ended, "without layers the whole model runs"
+    ended.clear()
+    shown: list[int] = []
+    subject.run([[3, 4, 5]], subject.layers, lambda layer, _: shown.append(layer))
+    assert shown == list(subject.layers)
+    assert "" not in ended
+    assert subject.sites[shown[0]].module_name in ended
+    assert subject.sites[shown[-1]].module_name not in ended
+    subject.verify()  # a whole pass, with hooks and without, gives the same output
     assert not any(parameter.requires_grad for parameter in subject.model.parameters())

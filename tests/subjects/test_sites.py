@@ -169,7 +169,7 @@ def test_layers_without_an_mlp_have_no_neurons(make: Make, tokenizer: Any) -> No
 def test_layers_that_share_their_weights_are_refused(make: Make, tokenizer: Any) -> None:
     subject = Subject("albert", "albert", make("albert"), tokenizer, "0")
     with pytest.raises(SubjectError, match="runs several times"):
-        subject.activations("the river", 0)
+        subject.verify()
 
 
 def sabotaged(subject: Subject, how: str) -> Subject:
