@@ -268,6 +268,7 @@ CREATE TABLE score (
     ci_low REAL CHECK (ci_low BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308),
     ci_high REAL CHECK (ci_high BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308),
     null_mean REAL CHECK (null_mean BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308),
+    null_own REAL CHECK (null_own BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308), -- own value on the spans that the null covers
     null_n INTEGER NOT NULL, -- explanations of other neurons that were tried
     p_value REAL CHECK (p_value BETWEEN 0 AND 1),
     null_reason TEXT, -- why there is no null

@@ -93,6 +93,5 @@ def sweep(
     collection = catalogue.collection(subject)
     chosen = runner.neurons_of(collection, neurons, seed)
     with Run(catalogue, "sweep", {"explain": explain, "score": score}, execution) as run:
-        runner.explain(run, collection, chosen, explain)
-        runner.score(run, collection, chosen, score, explainer=explainer)
+        runner.explain_and_score(run, collection, chosen, explain, score)
         return run.result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from neuroexplain.catalogue import Collection
@@ -30,13 +31,16 @@ def collect(run: Run, config: CollectConfig, subject: Subject | None = None) -> 
         NeuroexplainError: the subject or the corpus cannot be used.
     """
     subject = subject or load_subject(run, config)
-    layers = select_layers(config.layers, subject.layers)
+    layers = layers_of(config, subject)
+    run.catalogue.check_subject(subject.info)
+    if config.corpus == "docs" or config.corpus.endswith((".txt", ".txt.gz")):
+        # Such a corpus has no fields: another name for one must not make it another collection.
+        config = replace(config, text_field=CollectConfig.text_field)
     corpus = _read(run, config, subject)
     key = run_key("collection", config, subject.weights_sha256, corpus.info.sha256)
     known = run.catalogue.find_collection(key)
     if known is not None:
         run.catalogue.make_current(known)
-        run.counts["collections reused"] += 1
         return known
     subject.verify()
     recorded = _record(run, config, subject, corpus, layers)
@@ -44,10 +48,19 @@ def collect(run: Run, config: CollectConfig, subject: Subject | None = None) -> 
         run.catalogue.save_collection(
             key, as_dict(config), subject.info, corpus, recorded, lambda _: advance(1)
         )
-    run.counts["collections"] += 1
+    run.counts["collected"] += 1
     saved = run.catalogue.find_collection(key)
     assert saved is not None
     return saved
+
+
+def layers_of(config: CollectConfig, subject: Subject) -> tuple[int, ...]:
+    """The layers that a configuration records.
+
+    Raises:
+        ConfigError: the subject has no such layer.
+    """
+    return select_layers(config.layers, subject.layers)
 
 
 def _read(run: Run, config: CollectConfig, subject: Subject) -> TokenCorpus:
@@ -112,4 +125,5 @@ def load_subject(run: Run, config: CollectConfig) -> Subject:
         dtype=config.dtype,
         allow_pickle=execution.allow_pickle,
         trust_remote_code=execution.trust_remote_code,
+        name=config.name,
     )

@@ -11,13 +11,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from neuroexplain.errors import ConfigError
+
+MIN_NULL = 20
+"""Other explanations that a null takes at least."""
 
 
 def _at_least(name: str, value: int, least: int) -> None:
     if value < least:
         raise ConfigError(f"{name} must be at least {least}, not {value}")
+
+
+def _checked_url(url: str | None) -> None:
+    """Refuse what may hold a secret: a configuration is stored with its run."""
+    parts = urlsplit(url or "")
+    if parts.username or parts.password or parts.query:
+        raise ConfigError(
+            f"the base URL of {parts.hostname} holds a user, a password or a query; "
+            "give the plain address, and the key in OPENAI_API_KEY"
+        )
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,8 @@ class CollectConfig:
     """Of the uniform random sample."""
     dtype: str = "float32"
     """Number type of the subject's weights; statistics are float32 and float64 whatever it is."""
+    name: str | None = None
+    """The subject's name in the catalogue; None takes that of its spec."""
 
     def __post_init__(self) -> None:
         for name in ("tokens", "top_k", "held_out_top_k"):
@@ -74,6 +90,9 @@ class ExplainConfig:
     """Server of an `openai:` model."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        _checked_url(self.base_url)
+
 
 @dataclass(frozen=True)
 class ScoreConfig:
@@ -92,7 +111,7 @@ class ScoreConfig:
     quantile: int = 1
     """Spans of each quantile band of the test split that are scored."""
     null: int = 20
-    """Explanations of other neurons of the layer, whose scores make the null."""
+    """Explanations of other neurons of the layer, whose scores make the null: 0 for none, else at least 20."""
     bootstrap: int = 1000
     """Resamples of the spans for the interval."""
     seed: int = 0
@@ -100,6 +119,11 @@ class ScoreConfig:
     def __post_init__(self) -> None:
         for name in ("top", "random", "quantile", "null", "bootstrap"):
             _at_least(name, getattr(self, name), 0)
+        _checked_url(self.base_url)
+        if 0 < self.null < MIN_NULL:
+            raise ConfigError(
+                f"null must be 0 or at least {MIN_NULL}: fewer other explanations allow no p below 0.05"
+            )
         if not self.scorers:
             raise ConfigError("scorers is empty; name at least one, for example correlation")
         if self.top + self.random + self.quantile == 0:

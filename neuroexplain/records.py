@@ -256,6 +256,8 @@ class Score:
     ci_high: float | None
     null_mean: float | None
     """Mean of the same statistic for explanations of other neurons of the layer."""
+    null_own: float | None
+    """The score's own value on the spans that the null covers; `value` itself where it covers all of them."""
     null_n: int
     """How many such explanations were tried."""
     p_value: float | None

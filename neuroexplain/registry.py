@@ -174,6 +174,18 @@ def check(kind: PluginKind, name: str, params: Mapping[str, Any]) -> dict[str, A
     return values
 
 
+def require_llm(kind: PluginKind, name: str, llm: object) -> None:
+    """Refuse a plug-in that calls a language model where there is none.
+
+    Raises:
+        PluginError: it needs one; `llm` is None or the spec `none`.
+    """
+    if needs_llm(find(kind, name)) and llm in (None, "none"):
+        raise PluginError(
+            f'{kind} "{name}" needs a language model: --llm openai:MODEL, local:SUBJECT or scripted:FILE'
+        )
+
+
 def create(kind: PluginKind, name: str, params: Mapping[str, Any], llm: Any = None) -> Any:
     """Build a plug-in from its name and settings.
 
@@ -182,11 +194,8 @@ def create(kind: PluginKind, name: str, params: Mapping[str, Any], llm: Any = No
     """
     cls = find(kind, name)
     values = check(kind, name, params)
+    require_llm(kind, name, llm)
     if needs_llm(cls):
-        if llm is None:
-            raise PluginError(
-                f'{kind} "{name}" needs a language model: --llm openai:MODEL, local:SUBJECT or scripted:FILE'
-            )
         values["llm"] = llm
     try:
         return cls(**values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -13,9 +13,10 @@ from neuroexplain.catalogue import Catalogue
 from neuroexplain.config import as_dict, run_key
 from neuroexplain.errors import LLMPermanentError, LLMReplyError, LLMUnavailableError
 from neuroexplain.versions import versions
-from neuroexplain.workers import run_all
+from neuroexplain.workers import Loop, run_all
 
 Job = TypeVar("Job")
+T = TypeVar("T")
 
 PERMANENT_IN_A_ROW = 3
 """Calls that can never succeed, one after another, before a run gives up: the cause is then not the neuron."""
@@ -94,7 +95,7 @@ class Run:
         self.counts: Counter[str] = Counter()
         self.finished = True
         """False once a stage was interrupted; later stages are then left out."""
-        self.loop = asyncio.Runner()
+        self._loop = Loop()
         self.id = catalogue.begin_run(
             run_key(command, config), command, as_dict(config), versions()
         )
@@ -107,7 +108,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: Any
     ) -> None:
-        self.loop.close()
+        self._loop.close()
         state, message = "done" if self.finished else "interrupted", ""
         if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
             state = "interrupted"
@@ -130,9 +131,11 @@ class Run:
                 await do(job)
                 advance(1)
 
-            self.finished = self.loop.run(
-                run_all(jobs, one, concurrency=self.execution.concurrency)
-            )
+            self.finished = self.drive(run_all(jobs, one, concurrency=self.execution.concurrency))
+
+    def drive(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end, on the one event loop of this run."""
+        return self._loop.run(work)
 
     def failed(self, reason: str) -> None:
         """Count a failure. A neuron that never fires is none: there is nothing to explain."""
@@ -142,6 +145,11 @@ class Run:
         self.counts["failed"] += 1
         self.counts[f"failed: {reason}"] += 1
 
+    @property
+    def _answered(self) -> bool:
+        """Whether anything has come of this run yet, or of an earlier one: then the language model does answer."""
+        return any(self.counts[name] for name in ("explained", "simulated", "reused"))
+
     def permanent(self, error: LLMPermanentError) -> None:
         """Note a call that can never succeed.
 
@@ -149,7 +157,7 @@ class Run:
             LLMPermanentError: it is the first call of the run, or one of several in a row.
         """
         self._permanent += 1
-        if self._permanent >= PERMANENT_IN_A_ROW or not self.counts["done"]:
+        if self._permanent >= PERMANENT_IN_A_ROW or not self._answered:
             raise error
 
     def unanswered(self, error: LLMReplyError | LLMUnavailableError) -> None:
@@ -161,10 +169,10 @@ class Run:
         if isinstance(error, LLMReplyError):
             return
         self._unavailable += 1
-        if self._unavailable >= UNAVAILABLE_IN_A_ROW or not self.counts["done"]:
+        if self._unavailable >= UNAVAILABLE_IN_A_ROW or not self._answered:
             raise error
 
-    def succeeded(self) -> None:
+    def succeeded(self, count: str) -> None:
         """Count a unit that was done."""
         self._permanent = self._unavailable = 0
-        self.counts["done"] += 1
+        self.counts[count] += 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroexplain import llm as llms
 from neuroexplain.catalogue import Collection
-from neuroexplain.collecting import collect
+from neuroexplain.collecting import collect, layers_of, load_subject
 from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig, run_key
 from neuroexplain.errors import LLMPermanentError, LLMReplyError, LLMUnavailableError
 from neuroexplain.explainers.base import Explainer
@@ -20,10 +20,10 @@ from neuroexplain.llm.base import LLM
 from neuroexplain.llm.ledger import ledgered
 from neuroexplain.pipeline import unexplained
 from neuroexplain.records import Evidence, Explanation, NeuronId, Ngram
-from neuroexplain.registry import check, chosen, create, find
+from neuroexplain.registry import check, chosen, create, find, needs_llm, require_llm
 from neuroexplain.run import Run
 from neuroexplain.scoring import Scoring, check_pair
-from neuroexplain.selection import select
+from neuroexplain.selection import check_selector, select
 
 if TYPE_CHECKING:
     from neuroexplain.subjects import Subject
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def sweep(
     run: Run, config: SweepConfig, subject: Subject | None = None
-) -> tuple[Collection, list[NeuronId]]:
+) -> tuple[Collection, list[int]]:
     """Collect, explain and score: everything, from a subject and a corpus to scores in the catalogue.
 
     Args:
@@ -40,86 +40,119 @@ def sweep(
         subject: the model, where it is loaded already.
 
     Returns:
-        The collection, and the neurons that the sweep was about.
+        The collection, and the explanations that the sweep was about.
 
     Raises:
         NeuroexplainError: a setting that makes no sense is found before any work is done.
     """
     check_plugins(config.explain, config.score)
-    collection = collect(run, config.collect, subject)
-    neurons = neurons_of(collection, config.neurons, config.explain.seed)
-    explain(run, collection, neurons, config.explain)
-    score(run, collection, neurons, config.score, explainer=config.explain.explainer)
-    return collection, neurons
+    check_selector(config.neurons)
+    with language_models(run, config.explain, config.score) as (writer, reader):
+        explainer = _explainer(config.explain, writer)
+        scoring = Scoring(run, config.score, reader)
+        subject = subject or load_subject(run, config.collect)
+        run.catalogue.check_subject(subject.info)
+        widths = {layer: subject.sites[layer].width for layer in layers_of(config.collect, subject)}
+        neurons = select(config.neurons, subject.name, widths, seed=config.explain.seed)
+        collection = collect(run, config.collect, subject)
+        explanations = explain(run, collection, neurons, config.explain, explainer, writer)
+        scoring.run_on(collection, explanations)
+    return collection, explanations
+
+
+def explain_and_score(
+    run: Run,
+    collection: Collection,
+    neurons: Sequence[NeuronId],
+    explain_config: ExplainConfig | None,
+    score_config: ScoreConfig | None,
+    *,
+    explainer: str | None = None,
+) -> list[int]:
+    """Explain neurons that have been collected, score their explanations, or both.
+
+    Args:
+        run: where results are counted and saved.
+        collection: the neurons' activations.
+        neurons: which.
+        explain_config: how explanations are written; None leaves it at those that are there.
+        score_config: how explanations are scored; None does not score them.
+        explainer: of explanations that are there, only those of this explainer.
+
+    Returns:
+        The explanations, by their number in the catalogue.
+
+    Raises:
+        ConfigError: there is no explanation to score.
+        PluginError: a plug-in does not exist, or the simulator cannot read these explanations.
+        LLMError: the language model refuses every call, or no longer answers.
+    """
+    configs = [config for config in (explain_config, score_config) if config is not None]
+    with language_models(run, *configs) as models:
+        scoring = Scoring(run, score_config, models[-1]) if score_config is not None else None
+        if explain_config is not None:
+            written_by = _explainer(explain_config, models[0])
+            explanations = explain(run, collection, neurons, explain_config, written_by, models[0])
+        else:
+            assert scoring is not None
+            explanations = scoring.readable(collection, neurons, explainer)
+        if scoring is not None:
+            scoring.run_on(collection, explanations)
+    return explanations
 
 
 def check_plugins(explain: ExplainConfig, score: ScoreConfig) -> None:
     """Find wrong names and settings before any work is done.
 
     Raises:
-        PluginError: a plug-in or a setting does not exist, or the simulator cannot read such explanations.
+        PluginError: a plug-in or a setting does not exist, a language model is missing, or the simulator cannot read
+            such explanations.
     """
     check("explainer", explain.explainer, explain.settings)
+    require_llm("explainer", explain.explainer, explain.llm)
     check("simulator", score.simulator, score.settings)
+    check_pair(explain.explainer, score.simulator)
+    require_llm("simulator", score.simulator, score.llm)
     for name in score.scorers:
         find("scorer", name)
-    check_pair(explain.explainer, score.simulator)
 
 
 def explain(
-    run: Run, collection: Collection, neurons: Sequence[NeuronId], config: ExplainConfig
-) -> None:
-    """Explain neurons; those that have this very explanation already are left alone.
-
-    Raises:
-        PluginError: the explainer or a setting of it does not exist.
-        LLMPermanentError: the language model refuses every call.
-    """
-    catalogue = run.catalogue
-    with language_model(run, config.llm, config.base_url) as llm:
-        explainer: Explainer = create("explainer", config.explainer, config.settings, llm)
-
-        async def one(neuron: NeuronId) -> None:
-            key = explanation_key(collection, neuron, explainer, config, llm)
-            if catalogue.find_explanation(key) is not None:
-                run.counts["reused"] += 1
-                return
-            evidence = catalogue.evidence(collection, neuron)
-            explanation = await _explain(run, evidence, explainer, config, llm)
-            catalogue.save_explanation(run.id, collection, key, explanation)
-            if explanation.data and "strongest" in explanation.data:
-                catalogue.save_ngrams(collection, neuron, _ngrams(explanation.data))
-
-        run.work("explaining", neurons, one)
-
-
-def score(
     run: Run,
     collection: Collection,
     neurons: Sequence[NeuronId],
-    config: ScoreConfig,
-    *,
-    explainer: str | None = None,
-) -> None:
-    """Simulate and score the explanations of some neurons.
+    config: ExplainConfig,
+    explainer: Explainer,
+    llm: LLM | None,
+) -> list[int]:
+    """Explain neurons; those that have this very explanation already are left alone.
 
-    Args:
-        run: where results are counted and saved.
-        collection: the neurons' activations.
-        neurons: whose explanations.
-        config: simulator, scorers and spans.
-        explainer: only explanations of this explainer.
+    Returns:
+        The good explanations, by their number in the catalogue, in order.
 
     Raises:
-        PluginError: a plug-in does not exist, or the simulator cannot read these explanations.
-        LLMPermanentError: the language model refuses every call.
+        LLMError: the language model refuses every call, or no longer answers.
     """
-    with language_model(run, config.llm, config.base_url) as llm:
-        scoring = Scoring(run, collection, config, llm)
-        jobs = scoring.jobs(neurons, explainer)
-        run.work("simulating", jobs, scoring.simulate)
-        if run.finished:
-            scoring.score_all(jobs)
+    catalogue = run.catalogue
+    explanations: list[int] = []
+
+    async def one(neuron: NeuronId) -> None:
+        key = explanation_key(collection, neuron, explainer, config, llm)
+        known = catalogue.find_explanation(key)
+        if known is not None:
+            run.counts["reused"] += 1
+            explanations.append(known[0])
+            return
+        evidence = catalogue.evidence(collection, neuron)
+        explanation = await _explain(run, evidence, explainer, config, llm)
+        number = catalogue.save_explanation(run.id, collection, key, explanation)
+        if explanation.failure is None:
+            explanations.append(number)
+        if explanation.data and "strongest" in explanation.data:
+            catalogue.save_ngrams(collection, neuron, _ngrams(explanation.data))
+
+    run.work("explaining", neurons, one)
+    return sorted(explanations)
 
 
 def neurons_of(collection: Collection, selector: str, seed: int) -> list[NeuronId]:
@@ -134,8 +167,22 @@ def neurons_of(collection: Collection, selector: str, seed: int) -> list[NeuronI
 
 
 @contextmanager
-def language_model(run: Run, spec: str, base_url: str | None) -> Iterator[LLM | None]:
-    """The language model of a stage, behind the catalogue's ledger; closed at the end."""
+def language_models(run: Run, *configs: ExplainConfig | ScoreConfig) -> Iterator[list[LLM | None]]:
+    """The language models of some stages, behind the catalogue's ledger; equal ones are opened once."""
+    opened: dict[tuple[str, str | None], LLM | None] = {}
+    try:
+        for config in configs:
+            place = (config.llm, config.base_url)
+            if place not in opened:
+                opened[place] = _open(run, *place)
+        yield [opened[config.llm, config.base_url] for config in configs]
+    finally:
+        for model in opened.values():
+            if model is not None:
+                run.drive(model.close())
+
+
+def _open(run: Run, spec: str, base_url: str | None) -> LLM | None:
     execution = run.execution
     model = llms.create(
         spec,
@@ -146,13 +193,14 @@ def language_model(run: Run, spec: str, base_url: str | None) -> Iterator[LLM | 
         tries=execution.tries,
     )
     if model is None:
-        yield None
-        return
+        return None
     find_reply = run.catalogue.find_reply if execution.use_ledger else lambda _: None
-    try:
-        yield ledgered(model, find_reply, lambda call: _save_call(run, call))
-    finally:
-        run.loop.run(model.close())
+    return ledgered(model, find_reply, lambda call: _save_call(run, call))
+
+
+def _explainer(config: ExplainConfig, llm: LLM | None) -> Explainer:
+    made: Explainer = create("explainer", config.explainer, config.settings, llm)
+    return made
 
 
 def explanation_key(
@@ -162,16 +210,17 @@ def explanation_key(
     config: ExplainConfig,
     llm: LLM | None,
 ) -> str:
-    """What decides an explanation."""
+    """What decides an explanation; the language model only where one is asked."""
+    asked = llm is not None and needs_llm(type(explainer))
     return run_key(
         "explanation",
         collection.key,
         str(neuron),
         config.explainer,
         chosen(explainer),
-        llm.identity if llm else None,
+        llm.identity if llm and asked else None,
         getattr(explainer, "template_sha256", None),
-        config.seed,
+        config.seed if asked else None,
     )
 
 
@@ -188,7 +237,7 @@ async def _explain(
         run.unanswered(error)
         explanation = unexplained(evidence, config.explainer, spec, error)
     if explanation.failure is None:
-        run.succeeded()
+        run.succeeded("explained")
     else:
         run.failed(explanation.failure.reason)
     return explanation

@@ -1,19 +1,21 @@
 """Simulations and scores of many explanations, each beside the others of its layer.
 
-The simulations come first, one neuron after the other in any order; statistics follow from what is stored, so that
+The simulations come first, one explanation after the other in any order; statistics follow from what is stored, so that
 scoring again costs no language model call.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
 
-from neuroexplain.catalogue import Collection
+from neuroexplain.catalogue import Collection, ExplanationRef
 from neuroexplain.config import ScoreConfig, as_dict, run_key
 from neuroexplain.errors import (
+    ConfigError,
+    LLMError,
     LLMPermanentError,
     LLMReplyError,
     LLMUnavailableError,
@@ -23,18 +25,23 @@ from neuroexplain.heldout import held_out
 from neuroexplain.llm.base import LLM
 from neuroexplain.pipeline import score_explanation, simulate, unsimulated
 from neuroexplain.records import Explanation, HeldOut, NeuronId, Simulation
-from neuroexplain.registry import chosen, create, find
+from neuroexplain.registry import chosen, create, find, needs_llm
 from neuroexplain.run import Run
 from neuroexplain.scorers.base import Scorer
 from neuroexplain.simulators.base import Simulator
 
+WORTH_ASKING_AGAIN = {"llm_unavailable", "llm_refused"}
+"""Failures in which no reply arrived. A reply that cannot be used is in the ledger, and would only come back."""
+
 
 @dataclass(frozen=True)
-class Job:
-    """One explanation to be simulated and scored."""
+class Other:
+    """An explanation of another neuron, for the null."""
 
-    explanation_id: int
+    number: int
     explanation: Explanation
+    simulation: tuple[int, Simulation] | None
+    """What a language model has simulated of it already; None where none is asked."""
 
 
 def default_simulator(explainer: str | None, llm: str) -> str:
@@ -63,155 +70,188 @@ def check_pair(explainer: str, simulator: str) -> None:
 class Scoring:
     """Simulates explanations on their neurons' held-out spans, and scores them against each other."""
 
-    def __init__(
-        self, run: Run, collection: Collection, config: ScoreConfig, llm: LLM | None
-    ) -> None:
-        self.catalogue = run.catalogue
-        self.collection = collection
-        self.config = config
+    def __init__(self, run: Run, config: ScoreConfig, llm: LLM | None) -> None:
         self.run = run
-        self.llm = llm
+        self.catalogue = run.catalogue
+        self.config = config
         self.simulator: Simulator = create("simulator", config.simulator, config.settings, llm)
         self.scorers: list[Scorer] = [create("scorer", name, {}) for name in config.scorers]
+        self.llm = llm if needs_llm(type(self.simulator)) else None
 
-    def jobs(self, neurons: Sequence[NeuronId], explainer: str | None = None) -> list[Job]:
-        """The explanations of some neurons that are to be scored.
-
-        Args:
-            neurons: whose explanations.
-            explainer: only those of this explainer; None takes all that the simulator can read.
+    def run_on(self, collection: Collection, explanations: Sequence[int]) -> None:
+        """Simulate and score some explanations of a collection.
 
         Raises:
-            PluginError: the neurons have explanations, but none that the simulator can read.
+            LLMError: the language model refuses every call, or no longer answers.
+        """
+
+        async def one(number: int) -> None:
+            await self._simulate(collection, number)
+
+        self.run.work("simulating", explanations, one)
+        if self.run.finished:
+            self._score_all(collection, explanations)
+
+    def readable(
+        self, collection: Collection, neurons: Sequence[NeuronId], explainer: str | None
+    ) -> list[int]:
+        """The explanations of some neurons that the simulator can read.
+
+        Args:
+            collection: where they come from.
+            neurons: whose explanations.
+            explainer: only those of this explainer.
+
+        Raises:
+            ConfigError: these neurons have no explanation, or none of this explainer.
+            PluginError: they have, but none that the simulator can read.
         """
         wanted = set(neurons)
-        found = [
-            Job(explanation_id, explanation)
-            for layer in sorted({n.layer for n in neurons})
-            for explanation_id, explanation in self.catalogue.explanations(
-                self.collection, layer=layer, explainer=explainer
+        found = [r for r in self.catalogue.explanation_refs(collection) if r.neuron in wanted]
+        there = ", ".join(sorted({r.explainer for r in found})) or "none"
+        found = [r for r in found if explainer in (None, r.explainer)]
+        if not found:
+            raise ConfigError(
+                f"these {len(wanted)} neurons have no explanation"
+                f"{f' of {explainer}' if explainer else ''} to score (explainers here: {there}); "
+                "run neuroexplain explain first"
             )
-            if explanation.neuron in wanted
-        ]
         reads = getattr(self.simulator, "reads", None)
-        fit = [job for job in found if reads is None or job.explanation.explainer == reads]
-        if found and not fit:
+        fit = [r.number for r in found if reads in (None, r.explainer)]
+        if not fit:
             raise PluginError(
-                f'simulator "{self.config.simulator}" reads explanations of "{reads}" only; these neurons have: '
-                + ", ".join(sorted({job.explanation.explainer for job in found}))
+                f'simulator "{self.config.simulator}" reads explanations of "{reads}" only; these neurons have: {there}'
             )
         return fit
 
-    async def simulate(self, job: Job) -> None:
+    async def _simulate(self, collection: Collection, number: int) -> None:
         """Simulate one explanation, unless the catalogue has that simulation."""
-        spans = self._held_out(job.explanation.neuron)
-        key = self._simulation_key(job, spans)
-        if self.catalogue.find_simulation(key) is not None:
+        explanation = self.catalogue.explanation(number)
+        spans = self._held_out(collection, explanation.neuron)
+        key = self._simulation_key(number, spans)
+        known = self.catalogue.find_simulation(key, partial=True)
+        if known is not None and not self._ask_again(known[1]):
             self.run.counts["reused"] += 1
             return
         spec = self.llm.spec if self.llm else None
         try:
-            simulation = await simulate(job.explanation, spans, self.simulator)
-        except LLMPermanentError as error:
-            self.run.permanent(error)
-            simulation = unsimulated(spans, self.config.simulator, spec, error)
-        except (LLMReplyError, LLMUnavailableError) as error:
-            self.run.unanswered(error)
+            simulation = await simulate(explanation, spans, self.simulator)
+        except (LLMPermanentError, LLMReplyError, LLMUnavailableError) as error:
+            self._count(error)
             simulation = unsimulated(spans, self.config.simulator, spec, error)
         failures = [s.failure for s in simulation.spans if s.failure is not None]
         if len(failures) == len(simulation.spans):
             self.run.failed(failures[0].reason)
         else:
-            self.run.succeeded()
-        self.catalogue.save_simulation(self.run.id, job.explanation_id, key, "test", simulation)
+            self.run.succeeded("simulated")
+        self.catalogue.save_simulation(self.run.id, number, key, "test", simulation)
 
-    def score_all(self, jobs: Sequence[Job]) -> None:
-        """Score the simulated explanations, layer by layer: a null is made of a layer's other explanations."""
-        groups = _groups(jobs)
-        with self.run.execution.progress.stage("scoring", len(jobs)) as advance:
-            for group in groups:
-                others = self._others(group[0])
-                for job in group:
-                    self.run.loop.run(self._score(job, others))
+    def _ask_again(self, simulation: Simulation) -> bool:
+        reasons = {s.failure.reason for s in simulation.spans if s.failure is not None}
+        if not self.run.execution.use_ledger:
+            return bool(reasons)
+        return bool(reasons & WORTH_ASKING_AGAIN)
+
+    def _count(self, error: LLMError) -> None:
+        if isinstance(error, LLMPermanentError):
+            self.run.permanent(error)
+        elif isinstance(error, (LLMReplyError, LLMUnavailableError)):
+            self.run.unanswered(error)
+
+    def _score_all(self, collection: Collection, explanations: Sequence[int]) -> None:
+        """Score simulated explanations, layer by layer: a null is made of a layer's other explanations."""
+        wanted = set(explanations)
+        refs = [r for r in self.catalogue.explanation_refs(collection) if r.number in wanted]
+        refs.sort(key=_kind)
+        with self.run.execution.progress.stage("scoring", len(refs)) as advance:
+            for _, group in groupby(refs, key=_kind):
+                members = list(group)
+                others = self._others(collection, members[0])
+                for ref in members:
+                    self.run.drive(self._score(collection, ref.number, others))
                     advance(1)
 
-    async def _score(self, job: Job, others: Sequence[Job]) -> None:
-        neuron = job.explanation.neuron
-        spans = self._held_out(neuron)
-        found = self.catalogue.find_simulation(self._simulation_key(job, spans), partial=True)
+    async def _score(self, collection: Collection, number: int, others: Sequence[Other]) -> None:
+        explanation = self.catalogue.explanation(number)
+        spans = self._held_out(collection, explanation.neuron)
+        found = self.catalogue.find_simulation(self._simulation_key(number, spans), partial=True)
         if found is None:
             return
-        simulation_id, simulation = found
-        chosen_nulls = self._choose(job, others)
-        nulls = [s for other in chosen_nulls if (s := await self._null(other, spans)) is not None]
+        used = self._choose(explanation, others)
+        nulls = [await self._null(other, spans) for other in used]
         scores = await score_explanation(
-            simulation,
+            found[1],
             spans,
-            self.catalogue.evidence(self.collection, neuron),
+            self.catalogue.evidence(collection, explanation.neuron),
             scorers=self.scorers,
             nulls=nulls,
             config=self.config,
         )
-        key = run_key(
-            "score", as_dict(self.config), simulation_id, [o.explanation_id for o in chosen_nulls]
-        )
-        self.catalogue.save_scores(
-            self.run.id, job.explanation_id, simulation_id, key, "test", scores, simulation
-        )
+        made_of = [other.simulation[0] if other.simulation else other.number for other in used]
+        key = run_key("score", as_dict(self.config), found[0], made_of)
+        self.catalogue.save_scores(self.run.id, number, found[0], key, "test", scores, found[1])
         self.run.counts["scored"] += 1
 
-    async def _null(self, other: Job, spans: HeldOut) -> Simulation | None:
-        """Another neuron's explanation on these spans.
+    def _others(self, collection: Collection, ref: ExplanationRef) -> list[Other]:
+        """The explanations of the same layer, polarity, explainer and language model that a null can be made of.
 
-        Without a language model it is simulated on all of them. With one that would multiply the bill, so what the
-        other was simulated on already is used: the random spans, which all neurons share.
+        Without a language model any explanation is simulated at once. With one that would multiply the bill, so
+        those count that have been simulated already.
         """
-        if self.llm is None:
-            return await simulate(other.explanation, spans, self.simulator)
-        found = self.catalogue.find_simulation(
-            self._simulation_key(other, self._held_out(other.explanation.neuron))
-        )
-        if found is None:
-            return None
-        shared = {s.span.span for s in spans.spans if "random" in s.kinds}
-        kept = tuple(s for s in found[1].spans if s.span.span in shared)
-        return Simulation(found[1].simulator, kept, llm=found[1].llm)
-
-    def _others(self, job: Job) -> list[Job]:
-        """Every explanation of the same layer, polarity and explainer."""
-        explanation = job.explanation
         found = self.catalogue.explanations(
-            self.collection,
-            layer=explanation.neuron.layer,
-            explainer=explanation.explainer,
-            polarity=explanation.neuron.polarity,
+            collection,
+            layer=ref.neuron.layer,
+            explainer=ref.explainer,
+            polarity=ref.neuron.polarity,
         )
-        return [Job(i, e) for i, e in found if e.llm == explanation.llm]
+        others = []
+        for number, explanation in found:
+            if explanation.llm != ref.llm:
+                continue
+            simulation = None
+            if self.llm is not None:
+                spans = self._held_out(collection, explanation.neuron)
+                simulation = self.catalogue.find_simulation(self._simulation_key(number, spans))
+                if simulation is None:
+                    continue
+            others.append(Other(number, explanation, simulation))
+        return others
 
-    def _choose(self, job: Job, others: Sequence[Job]) -> list[Job]:
-        """A seeded choice of explanations of other neurons, one of each neuron."""
+    def _choose(self, explanation: Explanation, others: Sequence[Other]) -> list[Other]:
+        """A seeded choice of comparable explanations of other neurons, one of each neuron."""
         newest = {
             o.explanation.neuron: o
             for o in others
-            if o.explanation.neuron != job.explanation.neuron
+            if o.explanation.neuron != explanation.neuron
+            and o.explanation.settings == explanation.settings
+            and o.explanation.template_sha256 == explanation.template_sha256
         }
-        salt = f"{self.config.seed}:{job.explanation.neuron}"
+        salt = f"{self.config.seed}:{explanation.neuron}"
         ordered = sorted(newest.values(), key=lambda o: _hash(f"{salt}:{o.explanation.neuron}"))
         return ordered[: self.config.null]
 
-    def _held_out(self, neuron: NeuronId) -> HeldOut:
+    async def _null(self, other: Other, spans: HeldOut) -> Simulation:
+        """Another neuron's explanation on these spans: on all of them, or on the random ones that all neurons share."""
+        if other.simulation is None:
+            return await simulate(other.explanation, spans, self.simulator)
+        shared = {s.span.span for s in spans.spans if "random" in s.kinds}
+        made = other.simulation[1]
+        kept = tuple(s for s in made.spans if s.span.span in shared)
+        return Simulation(made.simulator, kept, llm=made.llm)
+
+    def _held_out(self, collection: Collection, neuron: NeuronId) -> HeldOut:
         return held_out(
             neuron,
-            self.catalogue.exemplars(self.collection, neuron, "test"),
+            self.catalogue.exemplars(collection, neuron, "test"),
             self.config,
-            bands=int(self.collection.config["quantile_bands"]),
-            n_spans=self.collection.spans["test"],
+            bands=int(collection.config["quantile_bands"]),
+            n_spans=collection.spans["test"],
         )
 
-    def _simulation_key(self, job: Job, spans: HeldOut) -> str:
+    def _simulation_key(self, number: int, spans: HeldOut) -> str:
         return run_key(
             "simulation",
-            job.explanation_id,
+            number,
             self.config.simulator,
             chosen(self.simulator),
             self.llm.identity if self.llm else None,
@@ -220,14 +260,9 @@ class Scoring:
         )
 
 
-def _groups(jobs: Iterable[Job]) -> list[list[Job]]:
-    groups: dict[tuple[Any, ...], list[Job]] = {}
-    for job in jobs:
-        e = job.explanation
-        groups.setdefault((e.neuron.layer, e.neuron.polarity, e.explainer, e.llm or ""), []).append(
-            job
-        )
-    return list(groups.values())
+def _kind(ref: ExplanationRef) -> tuple[int, int, str, str]:
+    """What explanations have in common that can be each other's null."""
+    return ref.neuron.layer, ref.neuron.polarity, ref.explainer, ref.llm or ""
 
 
 def _hash(text: str) -> str:

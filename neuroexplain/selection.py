@@ -35,14 +35,22 @@ def select(
     """
     chosen: set[NeuronId] = set()
     for term in selector.split(","):
-        match = _TERM.fullmatch(term.strip())
-        if match is None:
-            raise ConfigError(f'"{term.strip()}" selects no neurons; valid: {FORMS}')
+        match = _parse(term)
         polarity = -1 if match["sign"] == "-" else 1
         chosen.update(
             NeuronId(subject, layer, index, polarity) for layer, index in _term(match, widths, seed)
         )
     return sorted(chosen, key=lambda n: (n.layer, n.index, -n.polarity))
+
+
+def check_selector(selector: str) -> None:
+    """Find a term of the wrong form before it is known which neurons there are.
+
+    Raises:
+        ConfigError: a term of another form.
+    """
+    for term in selector.split(","):
+        _parse(term)
 
 
 def layers(selector: str, available: tuple[int, ...]) -> tuple[int, ...]:
@@ -65,6 +73,13 @@ def layers(selector: str, available: tuple[int, ...]) -> tuple[int, ...]:
             f"no layer {missing[0] if missing else selector}; there are {_shown(available)}"
         )
     return tuple(sorted(chosen))
+
+
+def _parse(term: str) -> re.Match[str]:
+    match = _TERM.fullmatch(term.strip())
+    if match is None:
+        raise ConfigError(f'"{term.strip()}" selects no neurons; valid: {FORMS}')
+    return match
 
 
 def _term(match: re.Match[str], widths: Mapping[int, int], seed: int) -> Iterator[tuple[int, int]]:

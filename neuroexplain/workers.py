@@ -4,13 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from neuroexplain.errors import ConfigError
 
 Job = TypeVar("Job")
+T = TypeVar("T")
+
+
+class Loop:
+    """An event loop that stays the same from call to call, also where one is running already, as in a notebook.
+
+    There it lives in a thread of its own, and signals are left to the notebook.
+    """
+
+    def __init__(self) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._thread: ThreadPoolExecutor | None = None
+        else:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="neuroexplain")
+        self._runner = asyncio.Runner()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end."""
+        if self._thread is None:
+            return self._runner.run(work)
+        return self._thread.submit(self._runner.run, work).result()
+
+    def close(self) -> None:
+        """End the loop."""
+        if self._thread is None:
+            self._runner.close()
+        else:
+            self._thread.submit(self._runner.close).result()
+            self._thread.shutdown()
 
 
 async def run_all(

@@ -1,7 +1,8 @@
 """The catalogue: everything that was found, in one SQLite file. The only code that imports SQLModel."""
 
 from neuroexplain.catalogue.reader import Collection
+from neuroexplain.catalogue.results import ExplanationRef
 from neuroexplain.catalogue.search import SearchResult, SearchRow
 from neuroexplain.catalogue.store import Catalogue
 
-__all__ = ["Catalogue", "Collection", "SearchResult", "SearchRow"]
+__all__ = ["Catalogue", "Collection", "ExplanationRef", "SearchResult", "SearchRow"]

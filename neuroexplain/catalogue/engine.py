@@ -6,6 +6,7 @@ lock when they begin. Left at its defaults the driver loses updates without a wo
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -126,8 +127,12 @@ def _open(path: Path, read_only: bool, timeout: float) -> Engine:
 
 
 def _connect(path: Path, read_only: bool, timeout: float) -> sqlite3.Connection:
+    mode = "rwc"
+    if read_only:
+        # Beside a file in WAL mode SQLite wants to make another; where nothing can be written, nobody else writes either.
+        mode = "ro" if os.access(path.parent, os.W_OK) else "ro&immutable=1"
     connection = sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rwc'}",
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
         timeout=timeout,
         isolation_level=None,  # transactions begin where we say, in _begin

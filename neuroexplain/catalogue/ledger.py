@@ -21,7 +21,7 @@ ENDS = ("done", "interrupted", "failed")
 
 _FAILURES = text("""
     SELECT run_id, reason, count(*) AS n FROM (
-        SELECT run_id, reason FROM explanation WHERE status = 'failed'
+        SELECT run_id, reason FROM explanation WHERE status = 'failed' AND reason <> 'dead_neuron'
         UNION ALL
         SELECT simulation.run_id, simulation_failure.reason
         FROM simulation_failure JOIN simulation ON simulation.id = simulation_failure.simulation_id

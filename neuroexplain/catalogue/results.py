@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, exists, or_, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+)
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
 from neuroexplain.catalogue.engine import add, add_one
-from neuroexplain.catalogue.reader import Collection, collection_of
+from neuroexplain.catalogue.reader import Collection
 from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.records import (
     Explanation,
@@ -28,7 +38,7 @@ from neuroexplain.records import (
     Split,
 )
 
-_NUMBERS = ("value", "ci_low", "ci_high", "null_mean", "p_value", "floor", "coverage")
+_NUMBERS = ("value", "ci_low", "ci_high", "null_mean", "null_own", "p_value", "floor", "coverage")
 
 
 def save_explanation(
@@ -95,6 +105,44 @@ def find_explanations(
     query = _explanations().where(col(table.status) == "ok", ~superseded(table), *conditions)
     return [
         (row.id, _explanation(row)) for row in connection.execute(query.order_by(col(table.id)))
+    ]
+
+
+@dataclass(frozen=True)
+class ExplanationRef:
+    """Which explanation: enough to choose by, without its text and data."""
+
+    number: int
+    """Row in the catalogue."""
+    neuron: NeuronId
+    explainer: str
+    llm: str | None
+
+
+def explanation_refs(connection: Connection, collection_id: int) -> list[ExplanationRef]:
+    """Every good explanation from a collection, the newest of every key, by row."""
+    table, neuron, subject = tables.Explanation, tables.Neuron, tables.Subject
+    columns = (
+        table.id,
+        subject.name,
+        neuron.layer,
+        neuron.idx,
+        table.polarity,
+        table.explainer,
+        table.llm,
+    )
+    query = (
+        select(*(col(c) for c in columns))
+        .join(neuron, col(neuron.id) == col(table.neuron_id))
+        .join(subject, col(subject.id) == col(neuron.subject_id))
+        .where(
+            col(table.collection_id) == collection_id, col(table.status) == "ok", ~superseded(table)
+        )
+        .order_by(col(table.id))
+    )
+    return [
+        ExplanationRef(r.id, NeuronId(r.name, r.layer, r.idx, r.polarity), r.explainer, r.llm)
+        for r in connection.execute(query)
     ]
 
 
@@ -172,7 +220,7 @@ def find_simulation(
     ).one_or_none()
     if row is None:
         return None
-    corpus_id = collection_of(connection, row.explanation_id).corpus_id
+    corpus_id = _corpus_of(connection, row.explanation_id)
     worked = simulated(connection, spans, corpus_id, row)
     return row.id, Simulation(
         simulator=row.simulator,
@@ -180,6 +228,16 @@ def find_simulation(
         llm=row.llm,
         settings=json.loads(row.settings),
     )
+
+
+def _corpus_of(connection: Connection, explanation_id: int) -> int:
+    explanation, collection = tables.Explanation, tables.Collection
+    query = (
+        select(col(collection.corpus_id))
+        .join(explanation, col(explanation.collection_id) == col(collection.id))
+        .where(col(explanation.id) == explanation_id)
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def unsimulated(
@@ -219,7 +277,7 @@ def save_scores(
     scores: Sequence[Score],
     simulation: Simulation,
 ) -> None:
-    """Add scores; one that is there already, by key, explanation and scorer, stays as it is."""
+    """Add scores. One that is there already, by key, explanation and scorer, is not added twice, but made the newest."""
     for score in scores:
         numbers = {name: getattr(score, name) for name in _NUMBERS}
         codec.finite(f"score {score.scorer} of explanation {explanation_id}", **numbers)
@@ -234,10 +292,18 @@ def save_scores(
             "run_id": run_id,
             "created_at": codec.now(),
         }
-        unique = ["key", "explanation_id", "scorer"]
-        connection.execute(
-            insert(tables.Score).values(**row).on_conflict_do_nothing(index_elements=unique)
-        )
+        if not _is_newest(connection, row):
+            same = {name: row[name] for name in ("key", "explanation_id", "scorer")}
+            connection.execute(delete(tables.Score).filter_by(**same))
+            connection.execute(insert(tables.Score).values(**row))
+
+
+def _is_newest(connection: Connection, row: Mapping[str, Any]) -> bool:
+    """Whether a score is there, and the newest of its explanation, scorer and split."""
+    table = tables.Score
+    place = {name: row[name] for name in ("explanation_id", "scorer", "split")}
+    newest = select(col(table.key)).filter_by(**place).order_by(col(table.id).desc()).limit(1)
+    return bool(connection.scalar(newest) == row["key"])
 
 
 def save_ngrams(

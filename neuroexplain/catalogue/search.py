@@ -79,6 +79,8 @@ class SearchRow:
     floor: float | None
     state: str
     """`unreviewed`, `reviewed` or `failed`."""
+    reason: str | None
+    """Why there is no explanation, or why its score is undefined; None where neither is the case."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +139,11 @@ def rows(scorer: str, simulators: list[str] | None = None) -> Select[*tuple[Any,
         newest = newest.where(col(_S.simulator).in_(simulators))
     subject, statistics = tables.Subject, tables.Statistics
     columns = (_E.id, _E.polarity, _E.text, _E.explainer, _E.llm, _E.status, _E.run_id)
-    scores = (_S.scorer, _S.value, _S.null_mean, _S.p_value, _S.floor, _S.reason)
+    scores = (_S.scorer, _S.value, _S.null_mean, _S.null_reason, _S.p_value, _S.floor, _S.reason)
     return (
         select(
             *(col(c) for c in columns),
+            col(_E.reason).label("failure"),
             *(col(c) for c in (_N.layer, _N.idx, subject.name)),
             *(col(c) for c in scores),
             _reviewed().label("reviewed"),
@@ -179,6 +182,7 @@ def to_row(row: Any) -> SearchRow:
         p_value=row.p_value,
         floor=row.floor,
         state=state,
+        reason=row.failure or row.reason,
     )
 
 

@@ -14,7 +14,7 @@ from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.records import SPLITS, Exemplar, Floats, NeuronId
 
 _SCORE = (
-    *("scorer", "simulator", "split", "value", "ci_low", "ci_high", "null_mean", "null_n"),
+    *("scorer", "simulator", "llm", "split", "value", "ci_low", "ci_high", "null_mean", "null_n"),
     *("p_value", "null_reason", "floor", "n_tokens", "n_nonzero", "coverage", "reason"),
 )
 _Lists = dict[int, list[dict[str, Any]]]
@@ -37,7 +37,7 @@ def show(
         },
         "statistics": asdict(reader.statistics(connection, collection, row)),
         "exemplars": [_exemplar(e) for e in kept],
-        "explanations": _explanations(connection, spans, row, polarity),
+        "explanations": _explanations(connection, spans, collection.id, row, polarity),
         "ngrams": _ngrams(connection, collection.id, row, polarity),
     }
 
@@ -59,12 +59,13 @@ def _exemplar(exemplar: Exemplar) -> dict[str, Any]:
 
 
 def _explanations(
-    connection: Connection, spans: SpanReader, neuron: int, polarity: int
+    connection: Connection, spans: SpanReader, collection_id: int, neuron: int, polarity: int
 ) -> list[dict[str, Any]]:
+    """Explanations from the current collection: those of another were scored on other spans."""
     table = tables.Explanation
     rows = connection.execute(
         select(table)
-        .filter_by(neuron_id=neuron, polarity=polarity)
+        .filter_by(collection_id=collection_id, neuron_id=neuron, polarity=polarity)
         .where(~results.superseded(table))
         .order_by(col(table.id))
     ).all()
@@ -79,6 +80,7 @@ def _explanations(
             "llm": row.llm,
             "status": row.status,
             "reason": row.reason,
+            "message": row.message,
             "parent_id": row.parent_id,
             "created_at": row.created_at,
             "scores": scores.get(row.id, []),
@@ -89,21 +91,30 @@ def _explanations(
 
 
 def _scores(connection: Connection, explanations: list[int]) -> _Lists:
-    table = tables.Score
     found: _Lists = defaultdict(list)
-    query = select(table).where(col(table.explanation_id).in_(explanations))
-    for row in connection.execute(query.order_by(col(table.id))):
+    for row in _newest(connection, tables.Score, explanations, "scorer"):
         found[row.explanation_id].append({name: row._mapping[name] for name in _SCORE})
     return found
 
 
 def _simulations(connection: Connection, spans: SpanReader, explanations: list[int]) -> _Lists:
-    table = tables.Simulation
     found: _Lists = defaultdict(list)
-    query = select(table).where(col(table.explanation_id).in_(explanations))
-    for row in connection.execute(query.order_by(col(table.id))).all():
+    for row in _newest(connection, tables.Simulation, explanations):
         found[row.explanation_id] += _simulation(connection, spans, row)
     return found
+
+
+def _newest(
+    connection: Connection,
+    table: type[tables.Score] | type[tables.Simulation],
+    explanations: list[int],
+    *also: str,
+) -> list[Row[Any]]:
+    """The last row of every explanation, simulator, language model and split: later settings replace earlier ones."""
+    names = ("explanation_id", "simulator", "llm", "split", *also)
+    query = select(table).where(col(table.explanation_id).in_(explanations))
+    rows = connection.execute(query.order_by(col(table.id)))
+    return list({tuple(row._mapping[name] for name in names): row for row in rows}.values())
 
 
 def _simulation(connection: Connection, spans: SpanReader, row: Row[Any]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from sqlmodel import col
 from neuroexplain.catalogue import ledger, reader, results, search, show, summary, tables, writer
 from neuroexplain.catalogue.engine import TIMEOUT, Database
 from neuroexplain.catalogue.reader import Collection
+from neuroexplain.catalogue.results import ExplanationRef
 from neuroexplain.catalogue.search import SearchResult
 from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.errors import CatalogueError
@@ -250,6 +251,33 @@ class Catalogue:
             inside = col(tables.Explanation.collection_id) == collection.id
             return results.find_explanations(connection, inside, *conditions)
 
+    def explanation(self, number: int) -> Explanation:
+        """One good explanation by its row.
+
+        Raises:
+            CatalogueError: there is no such row.
+        """
+        with self._database.reading() as connection:
+            condition = col(tables.Explanation.id) == number
+            found = next(iter(results.find_explanations(connection, condition)), None)
+        if found is None:
+            raise CatalogueError(f"the catalogue has no explanation {number}")
+        return found[1]
+
+    def explanation_refs(self, collection: Collection) -> list[ExplanationRef]:
+        """Every good explanation from a collection, the newest of every key, by row, without texts and data."""
+        with self._database.reading() as connection:
+            return results.explanation_refs(connection, collection.id)
+
+    def check_subject(self, subject: SubjectInfo) -> None:
+        """Find early that a subject's name stands for other weights.
+
+        Raises:
+            CatalogueError: the message says how to give it another name.
+        """
+        with self._database.reading() as connection:
+            writer.known_subject(connection, subject)
+
     def save_simulation(
         self, run_id: int, explanation_id: int, key: str, split: Split, simulation: Simulation
     ) -> int:
@@ -331,8 +359,7 @@ class Catalogue:
         collection: Collection,
         *,
         run_id: int | None = None,
-        neurons: AbstractSet[NeuronId] | None = None,
-        explainer: str | None = None,
+        explanations: AbstractSet[int] | None = None,
         simulator: str | None = None,
         scorer: str = "correlation",
         top: int = 10,
@@ -342,8 +369,7 @@ class Catalogue:
         Args:
             collection: whose neurons.
             run_id: only explanations that this run wrote or scored.
-            neurons: only explanations of these.
-            explainer: only its explanations.
+            explanations: only these, by row.
             simulator: only scores of its simulations.
             scorer: whose scores.
             top: how many of the best and of the worst rows.
@@ -353,8 +379,7 @@ class Catalogue:
                 connection,
                 collection.id,
                 run_id=run_id,
-                neurons=neurons,
-                explainer=explainer,
+                explanations=explanations,
                 simulator=simulator,
                 scorer=scorer,
                 top=top,

@@ -13,7 +13,6 @@ from sqlmodel import col
 
 from neuroexplain.catalogue import tables
 from neuroexplain.catalogue.search import rows, to_row
-from neuroexplain.records import NeuronId
 
 
 def summary(
@@ -21,8 +20,7 @@ def summary(
     collection_id: int,
     *,
     run_id: int | None,
-    neurons: AbstractSet[NeuronId] | None,
-    explainer: str | None,
+    explanations: AbstractSet[int] | None,
     simulator: str | None,
     scorer: str,
     top: int,
@@ -33,8 +31,7 @@ def summary(
         connection: a reading transaction.
         collection_id: row of the collection.
         run_id: only explanations that this run wrote or scored.
-        neurons: only explanations of these.
-        explainer: only its explanations.
+        explanations: only these, by row.
         simulator: only scores of its simulations.
         scorer: whose scores.
         top: how many of the best and of the worst rows.
@@ -45,11 +42,9 @@ def summary(
     )
     if run_id is not None:
         query = query.where(or_(col(explanation.run_id) == run_id, col(score.run_id) == run_id))
-    if explainer is not None:
-        query = query.where(col(explanation.explainer) == explainer)
     found = connection.execute(query.order_by(col(explanation.id))).all()
-    if neurons is not None:
-        found = [r for r in found if NeuronId(r.name, r.layer, r.idx, r.polarity) in neurons]
+    if explanations is not None:
+        found = [row for row in found if row.id in explanations]
     scored = sorted((r for r in found if r.value is not None), key=lambda r: (-r.value, r.id))
     layers: dict[int, list[Row[Any]]] = defaultdict(list)
     for row in found:
@@ -59,6 +54,7 @@ def summary(
         "scorer": scorer,
         "n_explanations": len(found),
         **_numbers(found),
+        "null_reasons": dict(Counter(r.null_reason for r in found if r.null_reason is not None)),
         "layers": [{"layer": n, **_numbers(layers[n])} for n in sorted(layers)],
         "best": [to_row(row) for row in scored[:top]],
         "worst": [to_row(row) for row in worst[:top]],

@@ -300,6 +300,7 @@ class Score(SQLModel, table=True):
     ci_low: float | None = None
     ci_high: float | None = None
     null_mean: float | None = None
+    null_own: float | None = None
     null_n: int
     p_value: float | None = None
     null_reason: str | None = None

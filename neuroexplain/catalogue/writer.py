@@ -86,10 +86,23 @@ def make_current(connection: Connection, collection_id: int) -> None:
 
 def _subject(connection: Connection, info: SubjectInfo) -> int:
     table = tables.Subject
-    row = connection.execute(select(table).where(col(table.name) == info.name)).one_or_none()
-    if row is None:
+    number = known_subject(connection, info)
+    if number is None:
         values = {k: getattr(info, k) for k in ("name", "spec", "weights_sha256", "architecture")}
         return add_one(connection, table, values)
+    return number
+
+
+def known_subject(connection: Connection, info: SubjectInfo) -> int | None:
+    """The row of a subject, if it is there.
+
+    Raises:
+        CatalogueError: the name stands for other weights.
+    """
+    table = tables.Subject
+    row = connection.execute(select(table).where(col(table.name) == info.name)).one_or_none()
+    if row is None:
+        return None
     if row.weights_sha256 != info.weights_sha256:
         raise CatalogueError(
             f'the catalogue has a subject "{info.name}" with other weights ({row.weights_sha256[:12]}, '

@@ -5,6 +5,8 @@ Data goes to standard output, progress and messages to standard error. Nothing h
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import click
@@ -24,7 +26,10 @@ INTERRUPTED = 130
 
 
 class Group(click.Group):
-    """Turns what the user can mend into one line and exit code 1, and an interruption into exit code 130."""
+    """Turns what the user can mend into one line and exit code 1, and an interruption into exit code 130.
+
+    A pipe that its reader has closed, as `| head` does, is a clean end.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -32,8 +37,15 @@ class Group(click.Group):
             return super().invoke(ctx)
         except NeuroexplainError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
+        except BrokenPipeError:
+            # Whoever read our output has enough. What is still buffered must go somewhere when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
         except KeyboardInterrupt:
-            click.echo("interrupted; the same command goes on from here", err=True)
+            click.echo(
+                "interrupted; what was saved stays, and the same command goes on with the rest",
+                err=True,
+            )
             ctx.exit(INTERRUPTED)
 
 

@@ -21,17 +21,17 @@ def explain(**values: Any) -> None:
     """Explain neurons that have been collected."""
     from neuroexplain.cli.running import report, run
     from neuroexplain.config import run_key
-    from neuroexplain.registry import check
-    from neuroexplain.runner import explain as explain_
-    from neuroexplain.runner import neurons_of
+    from neuroexplain.registry import check, require_llm
+    from neuroexplain.runner import explain_and_score, neurons_of
 
     config = options.explain_config(values)
     check("explainer", config.explainer, config.settings)
+    require_llm("explainer", config.explainer, config.llm)
 
     def work(current: Any) -> dict[str, Any]:
         collection = current.catalogue.collection(values["subject"])
         neurons = neurons_of(collection, values["neurons"], values["seed"])
-        explain_(current, collection, neurons, config)
+        explain_and_score(current, collection, neurons, config, None)
         return {"neurons": len(neurons), "config": run_key(config)}
 
     report(*run("explain", config, values, work), values["json"])

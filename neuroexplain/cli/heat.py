@@ -1,8 +1,9 @@
-"""One neuron as text for a terminal: spans coloured by activation, real over simulated."""
+"""One neuron as text for a terminal: spans coloured or marked by activation, real over simulated."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import RenderableType
@@ -10,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from neuroexplain.cli.table import number
+from neuroexplain.cli.table import score_lines
 from neuroexplain.levels import MAX_LEVEL, escape
 from neuroexplain.records import NeuronId
 
@@ -30,13 +31,16 @@ _HEAT = (
 )
 
 
-def render(shown: Mapping[str, Any], polarity: int, spans: int) -> Iterator[RenderableType]:
+def render(
+    shown: Mapping[str, Any], polarity: int, spans: int, *, colour: bool = True
+) -> Iterator[RenderableType]:
     """The parts of a neuron's page, top to bottom.
 
     Args:
         shown: the object of `show --json`.
         polarity: which side of the activation is coloured.
         spans: spans of each group.
+        colour: False writes levels as `[token:level]`, where no colours can be seen.
     """
     neuron, statistics = shown["neuron"], shown["statistics"]
     address = NeuronId(neuron["subject"], neuron["layer"], neuron["index"], polarity)
@@ -53,73 +57,80 @@ def render(shown: Mapping[str, Any], polarity: int, spans: int) -> Iterator[Rend
     if not shown["explanations"]:
         yield Text("not explained yet", style="italic")
         yield Text()
-    largest = _largest(shown, polarity)
-    yield Text.assemble(
-        "activation ",
-        *((f" {level} ", style) for level, style in enumerate(_HEAT)),
-        f"  10 = {largest:.2f}",
-    )
-    yield Text()
-    yield from _group(
-        shown, "strongest, seen by the explainer", "explain", "top", polarity, largest, spans
-    )
-    for kind, title in (("top", "held out, strongest"), ("random", "held out, random")):
-        yield from _group(shown, title, "test", kind, polarity, largest, spans)
+    page = _Page(shown, polarity, _largest(shown, polarity), spans, colour)
+    yield _legend(page)
+    if page.largest:
+        yield Text()
+        yield from _group(page, "strongest, seen by the explainer", "explain", "top")
+        yield from _group(page, "held out, strongest", "test", "top")
+        yield from _group(page, "held out, random", "test", "random")
+
+
+@dataclass(frozen=True)
+class _Page:
+    """What every group of spans is drawn from."""
+
+    shown: Mapping[str, Any]
+    polarity: int
+    largest: float
+    """Activation of level 10; 0 for a neuron that never fires on this side."""
+    spans: int
+    colour: bool
 
 
 def _explanation(explanation: Mapping[str, Any]) -> Iterator[RenderableType]:
     author = explanation["explainer"] + (f", {explanation['llm']}" if explanation["llm"] else "")
     if explanation["status"] != "ok":
-        yield Text(f"{author}: failed, {explanation.get('reason')}", style="red")
-        yield Text()
-        return
-    yield Text.assemble((explanation["text"], "bold"), (f"  ({author})", "dim"))
+        why = f"{explanation['reason']}: {explanation['message']}"
+        yield Text(f"{author}: failed, {why}", style="red")
+    else:
+        yield Text.assemble((explanation["text"], "bold"), (f"  ({author})", "dim"))
     if explanation["scores"]:
-        table = Table("", "score", "95 %", "null", "p", "floor", "tokens", box=None, pad_edge=False)
-        for score in explanation["scores"]:
-            interval = f"{number(score['ci_low'])} to {number(score['ci_high'])}"
-            table.add_row(
-                f"{score['scorer']} ({score['simulator']})",
-                number(score["value"], str(score["reason"])),
-                interval if score["ci_low"] is not None else "-",
-                number(score["null_mean"]),
-                number(score["p_value"]),
-                number(score["floor"]),
-                str(score["n_tokens"]),
-            )
-        yield Padding(table, (0, 0, 0, 2))
+        yield from score_lines(explanation["scores"])
     yield Text()
 
 
-def _group(
-    shown: Mapping[str, Any],
-    title: str,
-    split: str,
-    kind: str,
-    polarity: int,
-    largest: float,
-    limit: int,
-) -> Iterator[RenderableType]:
-    chosen = [e for e in shown["exemplars"] if e["split"] == split and e["kind"] == kind][:limit]
+def _legend(page: _Page) -> Text:
+    if not page.largest:
+        return Text(
+            "never fires on this side in the explain split: without a level 10 no spans are listed"
+        )
+    if not page.colour:
+        return Text(
+            f"activation: [token:level] from level 1 on, not marked below; 10 = {page.largest:.2f}"
+        )
+    bar = ((f" {level} ", style) for level, style in enumerate(_HEAT))
+    return Text.assemble("activation ", *bar, f"  10 = {page.largest:.2f}")
+
+
+def _group(page: _Page, title: str, split: str, kind: str) -> Iterator[RenderableType]:
+    of_kind = [e for e in page.shown["exemplars"] if (e["split"], e["kind"]) == (split, kind)]
+    chosen = of_kind[: page.spans]
     if not chosen:
         return
+    draw = heat if page.colour else marks
     yield Text(title, style="bold")
     for exemplar in chosen:
         table = Table.grid(padding=(0, 1))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
-        levels = [MAX_LEVEL * max(0.0, polarity * x) / largest for x in exemplar["activations"]]
-        table.add_row("real", heat(exemplar["tokens"], levels))
-        for label, expected in _simulated(shown, exemplar):
-            table.add_row(label, heat(exemplar["tokens"], expected))
+        rows = [("real", _levels(page, exemplar)), *_simulated(page.shown, exemplar)]
+        for label, levels in rows:
+            # Leading tokens that count for nothing would outshine all others.
+            counted = [0.0] * exemplar["first"] + levels[exemplar["first"] :]
+            table.add_row(label, draw(exemplar["tokens"], counted))
         yield Padding(table, (0, 0, 0, 2))
     yield Text()
+
+
+def _levels(page: _Page, exemplar: Mapping[str, Any]) -> list[float]:
+    return [MAX_LEVEL * max(0.0, page.polarity * x) / page.largest for x in exemplar["activations"]]
 
 
 def _simulated(
     shown: Mapping[str, Any], exemplar: Mapping[str, Any]
 ) -> Iterator[tuple[str, list[float]]]:
-    """Simulations of an exemplar's span, the newest explanation's only."""
+    """Simulated levels of an exemplar's span, of every explanation that was simulated there."""
     place = (exemplar["split"], exemplar["document"], exemplar["start"])
     for explanation in shown["explanations"]:
         for simulation in explanation["simulations"]:
@@ -133,10 +144,34 @@ def heat(tokens: Sequence[str], levels: Sequence[float]) -> Text:
     peak = max(range(len(levels)), key=levels.__getitem__, default=None)
     text = Text()
     for at, (token, level) in enumerate(zip(tokens, levels, strict=True)):
-        style = _HEAT[min(MAX_LEVEL, max(0, int(level)))]
-        marked = f"{style} bold underline" if at == peak and level >= 1 else style
-        text.append(visible(token), style=marked)
+        style = _HEAT[_step(level)]
+        space, word = _parts(token)
+        text.append(space, style=style)
+        text.append(word, style=f"{style} bold underline" if at == peak and level >= 1 else style)
     return text
+
+
+def marks(tokens: Sequence[str], levels: Sequence[float]) -> Text:
+    """Tokens with their levels where there is no colour.
+
+    >>> marks(["It", " rains", " here"], [0.0, 9.2, 0.9]).plain
+    'It [rains:9] here'
+    """
+    text = Text()
+    for token, level in zip(tokens, levels, strict=True):
+        space, word = _parts(token)
+        text.append(f"{space}[{word}:{_step(level)}]" if level >= 1 else space + word)
+    return text
+
+
+def _step(level: float) -> int:
+    return min(MAX_LEVEL, round(level)) if level >= 1 else 0
+
+
+def _parts(token: str) -> tuple[str, str]:
+    """A token's leading spaces, and what else of it can be seen; of blanks only, the last is that."""
+    word = token.lstrip(" ") or token[-1:]
+    return token.removesuffix(word), visible(word)
 
 
 def visible(token: str) -> str:
@@ -145,11 +180,11 @@ def visible(token: str) -> str:
 
 
 def _largest(shown: Mapping[str, Any], polarity: int) -> float:
-    """The activation of level 10: the explanations' own scale, else the strongest explain span's peak."""
-    values = [
+    """The activation of level 10: the largest on this side in the explain split, of tokens that count; else 0."""
+    values = (
         max(0.0, polarity * x)
         for e in shown["exemplars"]
         if e["split"] == "explain"
-        for x in e["activations"]
-    ]
-    return max(values, default=0.0) or 1.0
+        for x in e["activations"][e["first"] :]
+    )
+    return max(values, default=0.0)

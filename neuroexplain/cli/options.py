@@ -74,6 +74,7 @@ collecting = several(
     option(
         "--include-first", "Count position 0 too, an attention sink in many decoders.", is_flag=True
     ),
+    option("--name", "The subject's name in the catalogue, where its own is taken.", default=None),
     option("--dtype", "Number type of the subject's weights.", default="float32"),
     option("--batch-size", "Spans per forward pass.", type=click.IntRange(1), default=32),
     option(
@@ -122,7 +123,7 @@ scoring = several(
     ),
     option(
         "--null",
-        "Other explanations of the layer that make the null; 0 for none.",
+        "Other explanations of the layer that make the null: 0, or at least 20.",
         type=int,
         default=20,
     ),
@@ -162,6 +163,7 @@ def collect_config(values: dict[str, Any]) -> CollectConfig:
         include_first=values["include_first"],
         seed=values["seed"],
         dtype=values["dtype"],
+        name=values["name"],
     )
 
 

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 
@@ -23,8 +24,11 @@ class RateColumn(ProgressColumn):
     """Units per second."""
 
     def render(self, task: Task) -> Text:
-        """The rate of the last seconds, or of the whole once it has ended."""
-        speed = task.finished_speed or task.speed
+        """The rate of the last seconds; of the whole once it has ended, or where it came in one piece."""
+        speed = None if task.finished else task.speed
+        seconds = task.finished_time or task.elapsed
+        if speed is None and task.completed and seconds:
+            speed = task.completed / seconds
         return Text("" if speed is None else f"{speed:,.0f}/s" if speed >= 10 else f"{speed:.1f}/s")
 
 
@@ -33,14 +37,13 @@ class Bars:
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Show a bar while the stage runs; it stays when the stage has ended."""
+        """Show a bar while the stage runs; it stays when the stage has ended. 80 columns hold it."""
         console = Console(stderr=True)
         columns = (
             TextColumn("{task.description:<14}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            BarColumn(bar_width=12),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
             RateColumn(),
-            TextColumn("elapsed"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),

@@ -11,6 +11,8 @@ from neuroexplain.cli.options import echo_json
 
 FAILED = 3
 INTERRUPTED = 130
+COUNTS = ("collected", "explained", "simulated", "reused", "scored", "dead")
+"""What a run counts beside failures, in the order of its stages."""
 
 
 def run(
@@ -53,7 +55,7 @@ def run(
 
 def end(result: Any) -> None:
     """Say how a run ended on standard error, and exit with its code."""
-    counts = {name: n for name, n in sorted(result.counts.items()) if not name.startswith("failed")}
+    counts = {name: result.counts[name] for name in COUNTS if name in result.counts}
     if counts:
         click.echo(
             f"run {result.run_id}: " + ", ".join(f"{n} {name}" for name, n in counts.items()),
@@ -63,7 +65,10 @@ def end(result: Any) -> None:
         if name.startswith("failed:"):
             click.echo(f"  {n} {name}", err=True)
     if not result.finished:
-        click.echo("interrupted; the same command goes on from here", err=True)
+        click.echo(
+            "interrupted; what was saved stays, and the same command goes on with the rest",
+            err=True,
+        )
         click.get_current_context().exit(INTERRUPTED)
     if result.failed:
         click.get_current_context().exit(FAILED)

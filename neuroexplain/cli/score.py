@@ -21,17 +21,19 @@ from neuroexplain.cli import options
 def score(**values: Any) -> None:
     """Simulate explanations on held-out text and score them."""
     from neuroexplain.cli.running import report, run
-    from neuroexplain.registry import check
-    from neuroexplain.runner import neurons_of
-    from neuroexplain.runner import score as score_
+    from neuroexplain.registry import check, require_llm
+    from neuroexplain.runner import explain_and_score, neurons_of
 
     config = options.score_config(values)
     check("simulator", config.simulator, config.settings)
+    require_llm("simulator", config.simulator, config.llm)
 
     def work(current: Any) -> dict[str, Any]:
         collection = current.catalogue.collection(values["subject"])
         neurons = neurons_of(collection, values["neurons"], values["seed"])
-        score_(current, collection, neurons, config, explainer=values["explainer"])
-        return {"neurons": len(neurons)}
+        scored = explain_and_score(
+            current, collection, neurons, None, config, explainer=values["explainer"]
+        )
+        return {"neurons": len(neurons), "explanations": len(scored)}
 
     report(*run("score", config, values, work), values["json"])

@@ -17,7 +17,8 @@ def search(**values: Any) -> None:
     """Search the catalogue's explanations.
 
     QUERY holds free words, "phrases" and fields: rivers layer:3..8 score>=0.4 explainer:ngram
-    token:"Paris" state:unreviewed sort:score limit:20. Best score first.
+    token:"Paris" state:unreviewed sort:score limit:20. Best score first. Put a query that begins
+    with - after --, as in: search -- -word
     """
     from neuroexplain.catalogue import Catalogue
     from neuroexplain.cli.table import console, rows_table

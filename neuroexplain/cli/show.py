@@ -15,7 +15,10 @@ from neuroexplain.cli import options
 @options.catalogue
 @options.as_json
 def show(**values: Any) -> None:
-    """Show one neuron: explanations, scores, and spans coloured by activation, real over simulated."""
+    """Show one neuron: explanations, scores, and spans coloured by activation, real over simulated.
+
+    Where there are no colours (a pipe, NO_COLOR), tokens are written as [token:level].
+    """
     from neuroexplain.catalogue import Catalogue
     from neuroexplain.cli.heat import render
     from neuroexplain.cli.table import console
@@ -28,5 +31,5 @@ def show(**values: Any) -> None:
         options.echo_json(found)
         return
     out = console()
-    for part in render(found, address.polarity, values["spans"]):
+    for part in render(found, address.polarity, values["spans"], colour=out.colourful):
         out.print(part)

@@ -61,11 +61,10 @@ def sweep(**values: Any) -> None:
     )
 
     def work(current: Any) -> dict[str, Any]:
-        collection, neurons = sweep_(current, config)
+        collection, explanations = sweep_(current, config)
         found: dict[str, Any] = current.catalogue.summary(
             collection,
-            neurons=set(neurons),
-            explainer=config.explain.explainer,
+            explanations=set(explanations),
             simulator=config.score.simulator,
             scorer=config.score.scorers[0],
         )

@@ -1,25 +1,47 @@
-"""Tables of explanations and their scores."""
+"""What is printed to standard output: tables of explanations, and the scores of one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from neuroexplain.cli.options import echo_json
 
+_PIPE_WIDTH = 160
 
-def console() -> Console:
-    """Standard output for tables: subject text is never markup, and a pipe gets wide lines."""
-    plain = Console(highlight=False, markup=False, emoji=False)
-    return (
-        plain
-        if plain.is_terminal
-        else Console(highlight=False, markup=False, emoji=False, width=160)
-    )
+
+class Output(Console):
+    """Standard output. Subject text is never markup; a pipe gets lines without padding."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False)
+        if self.width < 1 or not (self.is_terminal or "COLUMNS" in os.environ):
+            self.width = _PIPE_WIDTH
+
+    @property
+    def colourful(self) -> bool:
+        """Whether colours arrive: not in a pipe, on a dumb terminal or with NO_COLOR; FORCE_COLOR says yes."""
+        return self.color_system is not None and not self.no_color
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does; click writes, so that a closed pipe is an error for the program to handle."""
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        text = captured.get()
+        if not self.is_terminal:
+            text = "\n".join(line.rstrip(" ") for line in text.split("\n"))
+        click.echo(text, nl=False, color=True)
+
+
+def console() -> Output:
+    """Standard output as it is now."""
+    return Output()
 
 
 def rows_table(rows: Sequence[Any], title: str | None = None) -> Table:
@@ -33,13 +55,40 @@ def rows_table(rows: Sequence[Any], title: str | None = None) -> Table:
         # Explanations are model output: printed as text, never as markup.
         table.add_row(
             row.neuron,
-            number(row.score, row.status if row.status != "ok" else "-"),
+            number(row.score, row.reason or "-"),
             number(row.floor),
             number(row.null_mean),
             number(row.p_value),
             Text(row.text),
         )
     return table
+
+
+def score_lines(scores: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
+    """The scores of one explanation: names on lines of their own, so that 60 columns hold them whole."""
+    row = "    {:>6}  {:<16}  {:>6}  {:>5}  {:>6}  {:>6}".format
+    yield Text(row("score", "95 %", "null", "p", "floor", "tokens"), style="dim")
+    for score in scores:
+        made_by = [
+            score["simulator"],
+            score["llm"],
+            score["split"] if score["split"] != "test" else None,
+        ]
+        name = f"  {score['scorer']} ({', '.join(part for part in made_by if part)})"
+        yield Text(name if score["reason"] is None else f"{name}: undefined, {score['reason']}")
+        low, high = score["ci_low"], score["ci_high"]
+        yield Text(
+            row(
+                number(score["value"]),
+                "-" if low is None else f"{number(low)} to {number(high)}",
+                number(score["null_mean"]),
+                number(score["p_value"]),
+                number(score["floor"]),
+                score["n_tokens"],
+            )
+        )
+    for reason in dict.fromkeys(s["null_reason"] for s in scores if s["null_reason"] is not None):
+        yield Text(f"  no null: {reason}", style="dim")
 
 
 def number(value: float | None, otherwise: str = "-") -> str:
@@ -56,14 +105,13 @@ def print_summary(summary: dict[str, Any], result: Any, catalogue: str, *, as_js
     out = console()
     if summary["n_scored"] == 0:
         out.print("nothing was scored")
+        _print_reasons(out, summary)
         return
-    out.print(rows_table(summary["best"], f"best by {summary['scorer']}"))
-    out.print()
-    out.print(rows_table(summary["worst"], "worst"))
-    out.print()
+    for table in _ranking(summary):
+        out.print(table)
+        out.print()
     out.print(_layers(summary))
-    for reason, n in summary["n_undefined"].items():
-        out.print(f"{n} undefined: {reason}")
+    _print_reasons(out, summary)
     out.print()
     out.print(
         "floor: the neuron's own token table; null: explanations of other neurons of the layer."
@@ -76,6 +124,24 @@ def print_summary(summary: dict[str, Any], result: Any, catalogue: str, *, as_js
         f"neuroexplain runs --catalogue {catalogue}",
     ):
         out.print(f"  {command}", soft_wrap=True)
+
+
+def _ranking(summary: Mapping[str, Any]) -> Iterator[Table]:
+    """Best and worst rows; all of them once where the two would overlap or meet."""
+    best, worst = summary["best"], summary["worst"]
+    if summary["n_scored"] > len(best) + len(worst):
+        yield rows_table(best, f"best by {summary['scorer']}")
+        yield rows_table(worst, "worst")
+        return
+    rest = [row for row in reversed(worst) if row not in best]
+    yield rows_table([*best, *rest], f"all, best {summary['scorer']} first")
+
+
+def _print_reasons(out: Output, summary: Mapping[str, Any]) -> None:
+    for reason, n in summary["n_undefined"].items():
+        out.print(f"{n} undefined: {reason}")
+    for reason, n in summary["null_reasons"].items():
+        out.print(f"{n} without a null: {reason}")
 
 
 def _layers(summary: dict[str, Any]) -> Table:

@@ -169,9 +169,8 @@ class LayerState:
         keys = self._peak_bits(pool, polarity).max(axis=1)
         # A stable sort on descending keys: equal peaks keep the sampling order.
         order = np.argsort(-keys.astype(np.int64), axis=0, kind="stable")
-        size = len(pool) // sample.bands
-        ranks = [band * size + pick for band, picks in enumerate(sample.picks) for pick in picks]
-        chosen = order[ranks].T
+        ranks = sample.picks(self.layer, polarity, self._width)
+        chosen = np.take_along_axis(order.T, ranks, axis=1)
         traces = np.ascontiguousarray(
             np.take_along_axis(pool.transpose(2, 0, 1), chosen[:, :, None], axis=1)
         )

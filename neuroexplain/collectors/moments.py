@@ -66,7 +66,7 @@ class Moments:
         """Population standard deviation."""
         n = max(self.n_tokens, 1)
         variance = self._sums[1] / n - (self._sums[0] / n) ** 2
-        return np.sqrt(variance.clip(min=0))
+        return np.asarray(np.sqrt(variance.clip(min=0)))
 
     @property
     def frac_positive(self) -> NDArray[np.float64]:

@@ -6,7 +6,6 @@ Both are functions of the corpus and the settings alone, so that a result does n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +37,10 @@ class SplitSample:
     """Span numbers from which each neuron's quantile spans are drawn, in sampling order."""
     bands: int
     """Bands of equal size that the pool is cut into by peak, for each neuron of its own."""
-    picks: tuple[tuple[int, ...], ...]
-    """[band, kept]; which ranks within each band are kept, in the order drawn: the first few are a sample too."""
+    kept: int
+    """Spans kept of each band."""
+    seed: tuple[int, int]
+    """Of the picks: the configuration's seed and the split."""
 
     @property
     def random_probability(self) -> float:
@@ -49,7 +50,19 @@ class SplitSample:
     @property
     def quantile_probability(self) -> float:
         """Chance of any one span to be kept as a quantile span."""
-        return sum(map(len, self.picks)) / self.n_spans
+        return self.bands * self.kept / self.n_spans
+
+    def picks(self, layer: int, polarity: int, width: int) -> Numbers:
+        """Which of a neuron's pool spans, ranked by peak, are kept; [neuron, kept span], highest band first.
+
+        Drawn for each neuron by itself, in the order drawn within a band, so that the first few are a sample too. One
+        draw for all neurons would put the same ranks everywhere, and the error of their weights would not average out.
+        """
+        size = len(self.pool) // max(self.bands, 1)
+        random = np.random.default_rng((*self.seed, layer, polarity + 1))
+        drawn = random.random((width, self.bands, size)).argsort(axis=2)[:, :, : self.kept]
+        ranks = drawn + size * np.arange(self.bands)[:, None]
+        return ranks.reshape(width, self.bands * self.kept)
 
 
 def sample(corpus: TokenCorpus, config: CollectConfig) -> tuple[SplitSample, ...]:
@@ -83,26 +96,19 @@ def _sample_split(
     rest = len(order) - n_random
     # Bands of exactly equal size make every span's chance the same, which the weights of the scores rest on.
     in_band = min(kept * CANDIDATES_PER_KEPT, rest // bands) if bands and kept else 0
-    picks = tuple(
-        tuple(_shuffled(range(in_band), f"{config.seed}:{split}:{band}")[:kept])
-        for band in range(bands if in_band else 0)
-    )
     return SplitSample(
         n_spans=len(spans),
         random=order[:n_random],
         pool=order[n_random : n_random + in_band * bands],
         bands=bands if in_band else 0,
-        picks=picks,
+        kept=min(kept, in_band),
+        seed=(config.seed, split),
     )
 
 
 def _ticket(corpus: TokenCorpus, span: int, seed: int) -> str:
     document = corpus.documents[int(corpus.span_document[span])].document
     return _hash(f"{seed}:{document.sha256}:{int(corpus.span_start[span])}")
-
-
-def _shuffled(items: Sequence[int], salt: str) -> list[int]:
-    return sorted(items, key=lambda item: _hash(f"{salt}:{item}"))
 
 
 def _hash(text: str) -> str:

@@ -163,6 +163,6 @@ def _check_splits(spec: str, assigned: Sequence[Split], n_spans: Counter[Split])
     n_documents = Counter(assigned)
     counts = ", ".join(f"{s}: {n_documents[s]} documents, {n_spans[s]} spans" for s in SPLITS)
     raise CorpusError(
-        f"{spec}: too little text to split ({counts}); every split needs a span; "
-        f"give more documents (at least {_MIN_DOCUMENTS}) or raise --tokens"
+        f"{spec}: too little text to split ({counts}); every split needs a span, and documents that are nearly alike "
+        "share one; give more, and more different, documents, or raise --tokens"
     )

@@ -59,7 +59,9 @@ def weighted(evidence: Evidence) -> Iterator[tuple[Exemplar, float]]:
 def quoted(pieces: Sequence[tuple[str, float]]) -> str:
     """Pieces with their levels for a reader, on one line.
 
-    >>> quoted([("about", 8.91), (" 5", 2.0)])
-    '"about" (8.9), "5" (2.0)'
+    The quotation marks differ from the plain ones that a piece may hold.
+
+    >>> quoted([("about", 8.91), (' "r', 2.0)])
+    '“about” (8.9), “"r” (2.0)'
     """
-    return ", ".join(f'"{escape(text.strip() or text)}" ({level:.1f})' for text, level in pieces)
+    return ", ".join(f"“{escape(text.strip() or text)}” ({level:.1f})" for text, level in pieces)

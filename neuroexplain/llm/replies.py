@@ -32,6 +32,10 @@ _TOO_LONG_WORDS = re.compile(
 )
 
 
+_FILTERED_CODES = ("content_filter", "content_policy_violation", "invalid_prompt")
+"""Of refusals that are about one prompt; others may pass."""
+
+
 @dataclass(frozen=True)
 class Response:
     """An HTTP response that has been read to its end."""
@@ -133,6 +137,8 @@ def failure(response: Response) -> LLMError:
             f"the prompt does not fit the model at {url} ({status}); show it fewer or shorter texts{because}",
             raw=raw,
         )
+    if field(raw, "code") in _FILTERED_CODES:
+        return LLMReplyError(f"{url} filtered the prompt ({status}){because}", raw=raw)
     if status == 401:
         message = f"the key was refused by {url} (401); set OPENAI_API_KEY to one of its keys"
     elif status == 403:

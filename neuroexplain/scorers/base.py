@@ -7,24 +7,26 @@ product, and every statistic pools all tokens: per-span numbers are never averag
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroexplain.config import ScoreConfig
+from neuroexplain.config import MIN_NULL, ScoreConfig
 from neuroexplain.records import Floats, HeldOut, HeldOutSpan, Score, Simulation
 
 Sums = NDArray[np.float64]
 MIN_TOKENS = 10
-MIN_NULL = 20
-"""Fewer other explanations than this give no p-value below 0.05 worth the name."""
 
 
 class Scorer(Protocol):
     """A statistic over simulated and true activations of pooled tokens."""
 
     name: ClassVar[str]
+    no_skill: ClassVar[float]
+    """What a prediction that is the same everywhere is worth."""
 
     def weight(self, span: HeldOutSpan) -> float:
         """How much each of a span's tokens counts; 0 leaves the span out."""
@@ -59,29 +61,35 @@ def score(
         floor: predictions of the neuron's own token table.
         config: number of bootstrap resamples, seed, size of the null.
     """
-    table, tokens = _table(scorer, simulation, held_out)
+    covered = {s.span.span for s in simulation.spans if s.expected is not None}
+    scored = _only(held_out, covered)
+    table, tokens = _table(scorer, simulation, scored)
     total = table.sum(axis=0)
     value = _finite(scorer.values(total)) if tokens["n"] >= MIN_TOKENS else None
-    reason = None
-    if value is None:
-        reason = _why(scorer, total, tokens["n"], simulation)
+    reason = None if value is not None else _why(scorer, total, tokens["n"], simulation)
     low, high = _interval(scorer, table, config) if value is not None else (None, None)
-    null_mean, p_value, null_n, null_reason = _null(scorer, simulation, held_out, nulls)
+    null = _null(scorer, simulation, scored, nulls)
     return Score(
         scorer=scorer.name,
         value=value,
         reason=reason,
         ci_low=low,
         ci_high=high,
-        null_mean=null_mean,
-        null_n=null_n,
-        p_value=p_value if value is not None else None,
-        null_reason=null_reason,
-        floor=_statistic(scorer, floor, held_out) if floor is not None else None,
+        null_mean=null.mean,
+        null_own=null.own,
+        null_n=len(nulls),
+        p_value=null.p_value if value is not None else None,
+        null_reason=null.reason,
+        floor=_statistic(scorer, floor, scored) if floor is not None else None,
         n_tokens=tokens["n"],
         n_nonzero=tokens["nonzero"],
         coverage=simulation.coverage,
     )
+
+
+def _only(held_out: HeldOut, spans: AbstractSet[int]) -> HeldOut:
+    """Some of the held-out spans: what a score is compared with has to be taken on the same spans."""
+    return HeldOut(held_out.neuron, tuple(s for s in held_out.spans if s.span.span in spans))
 
 
 def _table(
@@ -130,31 +138,38 @@ def _interval(
     return float(low), float(high)
 
 
+@dataclass(frozen=True)
+class _Null:
+    """What explanations of other neurons score, or why that is not known."""
+
+    mean: float | None = None
+    own: float | None = None
+    p_value: float | None = None
+    reason: str | None = None
+
+
 def _null(
     scorer: Scorer, simulation: Simulation, held_out: HeldOut, nulls: Sequence[Simulation]
-) -> tuple[float | None, float | None, int, str | None]:
-    """Mean of the null, p-value, size and, where there is none, why.
+) -> _Null:
+    """The null distribution and the score's place in it.
 
-    An explanation whose simulation is constant here has no correlation; it counts as one that does no better.
+    An explanation that predicts the same everywhere here has no defined score; it counts as one without skill.
     Where the nulls cover only a part of the spans (those that all neurons share), the explanation's own statistic is
     taken on that part too, so that like is compared with like.
     """
     if len(nulls) < MIN_NULL:
-        return (
-            None,
-            None,
-            len(nulls),
-            f"{len(nulls)} other explanations in the layer, {MIN_NULL} needed",
-        )
-    common = set.intersection(*({s.span.span for s in null.spans} for null in nulls))
-    shared = HeldOut(held_out.neuron, tuple(s for s in held_out.spans if s.span.span in common))
-    values = [_statistic(scorer, null, shared) for null in nulls]
-    defined = [v for v in values if v is not None]
+        return _Null(reason=f"{len(nulls)} other explanations in the layer, {MIN_NULL} needed")
+    common = set.intersection(
+        *({s.span.span for s in null.spans if s.expected is not None} for null in nulls)
+    )
+    shared = _only(held_out, common)
     own = _statistic(scorer, simulation, shared)
-    if own is None or not defined:
-        return None, None, len(nulls), "undefined on the spans that the null covers"
-    as_good = sum(v >= own for v in defined)
-    return float(np.mean(defined)), (1 + as_good) / (1 + len(nulls)), len(nulls), None
+    if own is None:
+        return _Null(reason="undefined on the spans that the null covers")
+    values = [_statistic(scorer, null, shared) for null in nulls]
+    defined = [scorer.no_skill if value is None else value for value in values]
+    as_good = sum(value >= own for value in defined)
+    return _Null(float(np.mean(defined)), own, (1 + as_good) / (1 + len(nulls)))
 
 
 def _finite(value: Sums | float) -> float | None:

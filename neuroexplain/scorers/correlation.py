@@ -17,6 +17,7 @@ class Correlation:
     """Pearson's r of simulated and true activations, every span weighted by the spans it stands for."""
 
     name: ClassVar[str] = "correlation"
+    no_skill: ClassVar[float] = 0.0
 
     def weight(self, span: HeldOutSpan) -> float:
         """One over the span's inclusion probability."""

@@ -195,6 +195,11 @@ class Subject:
                     handle.remove()
             self._require_own_modules(tuple(seen))
             for layer, site in self.sites.items():
+                if not seen[layer].isfinite().all():
+                    raise SubjectError(
+                        f"{self.name}: the activations of layer {layer} are NaN or infinite on any text; its weights "
+                        "are damaged, or the dtype is too small: try --dtype float32"
+                    )
                 # In the shape that the module was given: another may round differently.
                 again = seen[layer].shape[-1] == site.width and site.module(
                     seen[layer].reshape(*made[layer].shape[:-1], site.width)

@@ -161,7 +161,7 @@ def make_score(value: float | None, **changes: object) -> Score:
     fields: dict[str, object] = {
         "scorer": "correlation", "value": value,
         "reason": None if value is not None else "constant_simulation",
-        "ci_low": None, "ci_high": None, "null_mean": 0.05, "null_n": 20, "p_value": 0.25,
+        "ci_low": None, "ci_high": None, "null_mean": 0.05, "null_own": None, "null_n": 20, "p_value": 0.25,
         "null_reason": None, "floor": 0.3, "n_tokens": 24, "n_nonzero": 7, "coverage": 1.0,
     }  # fmt: skip
     return Score(**{**fields, **changes})  # type: ignore[arg-type]

@@ -18,7 +18,9 @@ from neuroexplain.records import Call, Explanation, NeuronId, Ngram, Score, Span
 Sweep = Any  # of conftest.py, which cannot be imported
 
 CALL = Call("r" * 64, "explain", "openai:m", "p" * 64, "[]", "ok", "yes", 11, 3, 12.5, 2, 0.25)
-SCORE = Score("correlation", 0.5, None, 0.25, 0.75, 0.125, 20, 0.0625, None, 0.375, 24, 7, 1.0)
+SCORE = Score(
+    "correlation", 0.5, None, 0.25, 0.75, 0.125, 0.4375, 20, 0.0625, None, 0.375, 24, 7, 1.0
+)
 NEURON = NeuronId("tiny", 0, 1, -1)
 
 

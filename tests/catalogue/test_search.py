@@ -22,7 +22,7 @@ def scored(value: float | None, **changes: object) -> Score:
     reason = "dead_neuron" if value is None else None
     fields = {"scorer": "correlation", "p_value": 0.04 if value == 0.9 else 0.5, **changes}
     return Score(
-        value=value, reason=reason, ci_low=None, ci_high=None, null_mean=0.1, null_n=20,
+        value=value, reason=reason, ci_low=None, ci_high=None, null_mean=0.1, null_own=None, null_n=20,
         null_reason=None, floor=0.3, n_tokens=9, n_nonzero=3, coverage=1.0, **fields,  # type: ignore[arg-type]
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,21 @@ import pytest
 from tests.program import SMALL, TEXT, neuroexplain, start
 
 BAD = {
+    "sweep neurons": (("sweep", "--neurons", "random:x"), "random:200"),
+    "sweep neuron layer": (("sweep", "--neurons", "3:1"), "layer 3"),
+    "sweep neuron index": (("sweep", "--neurons", "0:9999"), "0-1535"),
+    "bad plug-in value": (("sweep", "--set", "orders=0"), "at least 1"),
+    "sweep llm": (("sweep", "--explainer", "token-activation", "--llm", "local:nope"), "nope"),
+    "no llm for the explainer": (("sweep", "--explainer", "token-activation"), "--llm"),
+    "password in a URL": (
+        ("explain", "--base-url", "http://me:hunter2@127.0.0.1:9/v1"),
+        "OPENAI_API_KEY",
+    ),
+    "small null": (("sweep", "--null", "5"), "at least 20"),
+    "nothing to score": (
+        ("score", "--explainer", "token-table", "--simulator", "token-table"),
+        "explainers here: ngram",
+    ),
     "corpus": (("sweep", "--corpus", "nowhere.txt"), "nowhere.txt"),
     "corpus form": (("sweep", "--corpus", "rivers"), "docs"),
     "subject": (("sweep", "--subject", "./nowhere"), "minilm"),
@@ -80,6 +96,23 @@ def test_too_little_text(text: str, hint: str, tmp_path: Path) -> None:
     result = neuroexplain("collect", "--corpus", "nowhere.txt", cwd=tmp_path)
     assert result.code == 1
     assert hint in result.err.splitlines()[-1]
+
+
+def test_a_name_that_stands_for_other_weights(catalogue: Path, tmp_path: Path) -> None:
+    with sqlite3.connect(catalogue) as connection:
+        connection.execute("UPDATE subject SET weights_sha256 = ?", ("f" * 64,))
+    arguments = ("collect", *SMALL, "--catalogue", str(catalogue), "--top-k", "3")
+    refused = neuroexplain(*arguments)
+    assert refused.code == 1
+    assert "--name" in refused.err and "collecting" not in refused.err
+    assert neuroexplain(*arguments, "--name", "minilm-2").code == 0
+
+
+def test_a_password_is_never_stored(catalogue: Path) -> None:
+    neuroexplain(
+        "explain", "--base-url", "http://me:hunter2@127.0.0.1:9/v1", "--catalogue", str(catalogue)
+    )
+    assert b"hunter2" not in catalogue.read_bytes()
 
 
 def test_wrong_usage_is_2() -> None:

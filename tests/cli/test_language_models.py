@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sqlite3
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import neuroexplain as neuroexplain_api
 from neuroexplain.testing import Response, serve
 from tests.program import SMALL, TEXT, neuroexplain
 
@@ -79,6 +81,39 @@ def test_bad_replies_fail_their_neuron_and_nothing_else(catalogue: Path) -> None
     assert failed == [("", "empty_reply")] * 2
     assert raw == {"I would say it fires on rivers."}
     assert scores == [(None, "parse_failed", 0.0)]
+
+
+def test_one_poisoned_neuron_does_not_stop_a_resumed_sweep(catalogue: Path) -> None:
+    def filtering(body: dict[str, Any]) -> str | Response:
+        prompts.append(body["messages"][-1]["content"])
+        poisoned = prompts[-1] == prompts[0]
+        blocked = json.dumps({"error": {"code": "content_filter", "message": "not this"}})
+        return Response(blocked, status=400) if poisoned else answer(body)
+
+    prompts: list[str] = []
+    with serve(filtering) as server:
+        arguments = (
+            "sweep", *SMALL, "--neurons", "0:0-5", "--explainer", "token-activation", "--llm", "openai:test-model",
+            "--base-url", server.base_url, "--catalogue", str(catalogue), "--concurrency", "1",
+        )  # fmt: skip
+        first = neuroexplain(*arguments)
+        bought = len(server.chats)
+        again = neuroexplain(*arguments)
+    assert (first.code, again.code) == (3, 3), first.err + again.err
+    assert "no_reply" in again.err and "reused" in again.err
+    assert len(server.chats) == bought + 1, "only the failed call is tried again"
+
+
+def test_the_api_works_inside_a_running_event_loop(catalogue: Path) -> None:
+    async def notebook() -> int:
+        with neuroexplain_api.Catalogue(catalogue) as opened:
+            return neuroexplain_api.sweep(
+                opened, neurons="0:100-103", explainer="token-table"
+            ).failed
+
+    assert asyncio.run(notebook()) == 0
+    with neuroexplain_api.Catalogue(catalogue) as opened:
+        assert len(opened.search("explainer:token-table").rows) == 4
 
 
 def test_a_refused_key_stops_the_sweep_with_one_line(catalogue: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.program import neuroexplain
+from tests.program import SMALL, neuroexplain
 
 
 def test_show_json_is_the_contract(swept: Path) -> None:
@@ -84,6 +84,15 @@ def test_search_understands_words_and_fields(swept: Path) -> None:
     ][0]
     peak = max(zip(token["activations"], token["tokens"], strict=True))[1].strip()
     assert "minilm/0/3+" in found(f'token:"{peak}" limit:100')
+
+
+def test_another_collection_does_not_mix_its_spans_in(catalogue: Path) -> None:
+    file = ("--catalogue", str(catalogue))
+    assert neuroexplain("collect", *SMALL, "--seq-len", "32", *file).code == 0
+    shown = neuroexplain("show", "minilm/0/3", *file)
+    assert shown.code == 0 and "not explained yet" in shown.out
+    assert neuroexplain("sweep", *SMALL, "--neurons", "0:3", *file).code == 0
+    assert "held out" in neuroexplain("show", "minilm/0/3", *file).out
 
 
 def test_runs_and_plugins(swept: Path) -> None:

@@ -160,8 +160,9 @@ def test_quantile_spans(number: int, polarity: int, setting: Setting) -> None:
     size = len(pool) // drawn.bands
     for layer, neuron, traces in setting.chosen():
         by_peak = sorted(pool, key=lambda span: -peak(traces[span], polarity)[0])
-        bands = [by_peak[b * size : (b + 1) * size] for b in range(drawn.bands)]
-        expected = [bands[b][pick] for b, picks in enumerate(drawn.picks) for pick in picks]
+        ranks = drawn.picks(layer.layer, polarity, 1536)[neuron].tolist()
+        assert [rank // size for rank in ranks] == list(range(drawn.bands))
+        expected = [by_peak[rank] for rank in ranks]
         made = block(layer, SPLITS[number], "quantile", polarity)
         n_spans = int((setting.corpus.span_split == number).sum())
         assert made.inclusion_probability == pytest.approx(len(expected) / n_spans)

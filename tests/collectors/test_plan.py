@@ -41,8 +41,10 @@ def test_samples_lie_in_their_split_and_do_not_overlap(corpus: TokenCorpus) -> N
 def test_bands_are_of_equal_size(corpus: TokenCorpus) -> None:
     explain, select, test = sample(corpus, settings())
     assert (len(explain.random), len(explain.pool)) == (5, 3 * 8)
-    assert [len(picks) for picks in explain.picks] == [2, 2, 2]
-    assert all(0 <= pick < 8 for picks in explain.picks for pick in picks)
+    picks = explain.picks(3, -1, 50)
+    assert picks.shape == (50, 6)
+    assert (picks // 8 == [0, 0, 1, 1, 2, 2]).all(), "two of each band, highest band first"
+    assert len({tuple(row) for row in picks.tolist()}) > 40, "each neuron has a draw of its own"
     # 7 spans: 5 random ones leave 2, too few for 3 bands.
     assert (test.n_spans, len(test.random), len(test.pool), test.bands) == (7, 5, 0, 0)
     assert (select.n_spans, len(select.random), select.bands) == (1, 1, 0)
@@ -78,9 +80,7 @@ def test_inclusion_probabilities_over_seeds(
         made = sample(corpus, settings(random, bands, per_band, seed))[0]
         drawn[made.random] += 1
         by_peak = made.pool[np.argsort(-peaks[made.pool], kind="stable")]
-        size = len(by_peak) // bands
-        for band, picks in enumerate(made.picks):
-            kept[by_peak[band * size + np.array(picks)]] += 1
+        kept[by_peak[made.picks(0, 1, 1)[0]]] += 1
     for counts, stated in ((drawn, made.random_probability), (kept, made.quantile_probability)):
         spread = np.sqrt(stated * (1 - stated) / seeds)
         assert counts.sum() == pytest.approx(stated * n * seeds)

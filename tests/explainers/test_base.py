@@ -30,4 +30,4 @@ def test_levels_of_the_smallest_scale_are_finite(build: Build) -> None:
 
 
 def test_quoted_keeps_blank_tokens_visible() -> None:
-    assert quoted([(" \n", 9.96), (" a\tb ", 0)]) == '" \\n" (10.0), "a\\tb" (0.0)'
+    assert quoted([(" \n", 9.96), (" a\tb ", 0)]) == "“ \\n” (10.0), “a\\tb” (0.0)"

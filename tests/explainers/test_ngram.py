@@ -30,7 +30,7 @@ def test_the_entries_are_in_the_subjects_units(build: Build) -> None:
     assert explanation.data["strongest"] == [
         {"text": "stop", "mean_response": 3.0, "max_response": 4.0, "count": 2}
     ]
-    assert explanation.text == 'the n-grams "stop" (7.5)'  # what is silent is not named
+    assert explanation.text == "the n-grams “stop” (7.5)"  # what is silent is not named
 
 
 def test_longer_ngrams_are_shown_where_they_tell_more(build: Build) -> None:
@@ -38,7 +38,7 @@ def test_longer_ngrams_are_shown_where_they_tell_more(build: Build) -> None:
     values = [0, 10, 0, 0, 0, 0, 0, 10, 0, 5]
     explanation = explain(build.evidence([build.exemplar(span, values)]), prior=0)
     # "the sea" does not say more than "sea", and "ran" alone says less than "old ran".
-    assert explanation.text == 'the n-grams "old ran" (10.0), "ran" (5.0), "sea" (5.0)'
+    assert explanation.text == "the n-grams “old ran” (10.0), “ran” (5.0), “sea” (5.0)"
 
 
 def test_rare_ngrams_are_doubted(build: Build) -> None:

@@ -103,12 +103,12 @@ def predict(build: Build, explanation: Explanation, rule: Rule) -> float:
 @pytest.mark.parametrize(
     ("target", "shown"),
     [
-        (" the", '"the"'),
-        ("\n", '"\\n"'),
-        (" 河", '"河"'),
-        ("\\", '"\\\\"'),
-        ("]]", '"]]"'),
-        ('"', '"""'),
+        (" the", "“the”"),
+        ("\n", "“\\n”"),
+        (" 河", "“河”"),
+        ("\\", "“\\\\”"),
+        ("]]", "“]]”"),
+        ('"', '“"”'),
     ],
 )
 def test_a_planted_word(build: Build, name: str, polarity: int, target: str, shown: str) -> None:
@@ -125,7 +125,7 @@ def test_a_planted_phrase_needs_ngrams(build: Build) -> None:
     rule = phrase(" old", " ran")
     evidence = planted(build, rule, n=90)
     grams = explain("ngram", evidence)
-    assert grams.text.startswith('the n-grams "old ran" (')
+    assert grams.text.startswith("the n-grams “old ran” (")
     assert predict(build, grams, rule) > 0.9
     assert predict(build, explain("token-table", evidence), rule) < 0.7
     assert predict(build, explain("ngram", evidence, orders=1), rule) < 0.7
@@ -135,7 +135,7 @@ def test_ngrams_ignore_case_and_spaces(build: Build) -> None:
     either: Rule = lambda tokens: word(" river")(tokens) + word(" River")(tokens)  # noqa: E731
     explanation = explain("ngram", planted(build, either))
     assert explanation.data is not None
-    assert explanation.text.casefold().startswith('the n-grams "river" (')
+    assert explanation.text.casefold().startswith("the n-grams “river” (")
     assert predict(build, explanation, either) > 0.9
 
 

@@ -28,7 +28,7 @@ def test_the_table_is_weighted_by_what_spans_stand_for(build: Build) -> None:
     assert explanation.data is not None
     assert explanation.data["table"][str(top.token_ids[0])] == 1.0  # (1 * 10 + 9 * 0) / (1 + 9)
     assert explanation.data["default"] == 0.5
-    assert explanation.text == 'the tokens "a" (1.0), "b" (0.0), "c" (0.0)'
+    assert explanation.text == "the tokens “a” (1.0), “b” (0.0), “c” (0.0)"
 
 
 def test_tokens_are_told_apart_by_id(build: Build) -> None:

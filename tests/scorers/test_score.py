@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neuroexplain.config import ScoreConfig
+from neuroexplain.config import MIN_NULL, ScoreConfig
 from neuroexplain.records import Failure, HeldOut, Score, Simulation, SpanSimulation
-from neuroexplain.scorers.base import MIN_NULL, score
+from neuroexplain.scorers.base import score
 from neuroexplain.scorers.correlation import Correlation
 
 Build = Any  # of conftest.py, which cannot be imported
@@ -148,17 +148,26 @@ def test_the_null_and_its_p_value(build: Build) -> None:
     assert middling.p_value == pytest.approx((1 + 21) / 31)  # itself among those as good
 
 
-def test_a_constant_null_does_no_better(build: Build) -> None:
+def test_a_constant_null_has_no_skill(build: Build) -> None:
     held_out = build.held_out(TRUTHS)
     flat = [build.simulation(held_out, [[1] * 6] * 3)] * 10
     others = nulls(build, held_out, 20)
     found = scored(build.simulation(held_out, LEVELS), held_out, nulls=[*others, *flat])
     alone = scored(build.simulation(held_out, LEVELS), held_out, nulls=others)
     assert (found.null_n, found.p_value) == (30, 1 / 31)
-    assert found.null_mean == alone.null_mean
+    assert alone.null_mean is not None
+    assert found.null_mean == pytest.approx(alone.null_mean * 20 / 30)
     only = scored(build.simulation(held_out, LEVELS), held_out, nulls=flat * 3)
-    assert (only.null_mean, only.p_value, only.null_n) == (None, None, 30)
-    assert only.null_reason == "undefined on the spans that the null covers"
+    assert (only.null_mean, only.p_value, only.null_n) == (0.0, 1 / 31, 30)
+
+
+def test_a_negative_score_beats_no_constant_null(build: Build) -> None:
+    held_out = build.held_out(TRUTHS)
+    against = build.simulation(held_out, [[9 - t for t in truth] for truth in TRUTHS])
+    flat = [build.simulation(held_out, [[1] * 6] * 3)] * 20
+    found = scored(against, held_out, nulls=flat)
+    assert found.value is not None and found.value < 0
+    assert found.p_value == 1.0
 
 
 @pytest.mark.parametrize("n", [0, 1, MIN_NULL - 1])
