@@ -26,7 +26,7 @@ demo: $(READY)
 
 demo-llm: $(READY)
 	$(VENV)/bin/neuroexplain sweep --subject smollm2 --corpus docs --tokens 10000 \
-		--neurons random:6 --explainer token-activation --llm local:smollm2 --simulator logprob \
+		--neurons random:6 --explainer token-activation --set shots=0 --llm local:smollm2 --simulator logprob \
 		--catalogue demo-llm.sqlite
 
 test: $(READY)

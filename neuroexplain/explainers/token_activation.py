@@ -30,13 +30,15 @@ class TokenActivation:
     """Top spans shown."""
     window: int = 32
     """Tokens shown of each span, around its peak."""
+    shots: int = 3
+    """Few-shot neurons shown before it. Small models copy the last one; try 0 with them."""
     max_tokens: int = 100
     """Tokens of the reply."""
     temperature: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.examples < 1 or self.window < 1 or self.max_tokens < 1:
-            raise ValueError("examples, window and max_tokens must be at least 1")
+        if self.examples < 1 or self.window < 1 or self.max_tokens < 1 or self.shots < 0:
+            raise ValueError("examples, window and max_tokens must be at least 1, shots at least 0")
 
     @property
     def template_sha256(self) -> str:
@@ -68,7 +70,7 @@ class TokenActivation:
         """The rendered chat: instructions, few-shot neurons, then this neuron's spans."""
         top = [e for e in evidence.exemplars if e.kind == "top"][: self.examples]
         shots = []
-        for shot in examples(EXAMPLES):
+        for shot in examples(EXAMPLES)[: self.shots]:
             spans = [[(token, level) for token, level in span] for span in shot["spans"]]
             shots.append(Message("user", _user(spans)))
             shots.append(Message("assistant", shot["explanation"]))
