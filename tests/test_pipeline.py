@@ -96,7 +96,7 @@ def test_one_neuron_without_a_language_model(
 ) -> None:
     explainer, simulator = create("explainer", name, {}), create("simulator", name, {})
     explanation, simulation, scores = flow(evidence, held_out, explainer, simulator)
-    assert '"river"' in explanation.text
+    assert "“river”" in explanation.text
     assert simulation is not None
     assert simulation.coverage == 1
     assert [s.scorer for s in scores] == ["correlation", "correlation_top_random"]

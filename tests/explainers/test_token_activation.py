@@ -81,7 +81,13 @@ def test_over_http(river: Evidence) -> None:
         found = asyncio.run(run(server.base_url))
     assert (found.text, found.status, found.llm) == ("words for ice", "ok", "openai:any")
     assert found.scale == river.scale
-    assert found.settings == {"examples": 5, "window": 32, "max_tokens": 100, "temperature": 0.0}
+    assert found.settings == {
+        "examples": 5,
+        "window": 32,
+        "shots": 3,
+        "max_tokens": 100,
+        "temperature": 0.0,
+    }
     (chat,) = server.chats
     assert [m["role"] for m in chat["messages"]] == ["system", *["user", "assistant"] * 3, "user"]
     assert chat["seed"] == 3
