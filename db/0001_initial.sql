@@ -407,12 +407,13 @@ SELECT
     score.ci_low AS ci_low, -- 2.5 % point of the bootstrap over spans
     score.ci_high AS ci_high, -- 97.5 % point
     score.null_mean AS null_mean, -- mean score of explanations of other neurons of the layer
-    score.p_value AS p_value, -- (1 + null scores >= value) / (1 + null_n)
+    score.p_value AS p_value, -- (1 + null scores >= null_own) / (1 + null_n)
     score.floor AS floor, -- score of the neuron's own token table on the same spans
     score.n_tokens AS n_tokens, -- scored tokens
     score.n_nonzero AS n_nonzero, -- scored tokens with the neuron above 0 on the polarity's side
     score.coverage AS coverage, -- share of the tokens that the simulator answered for
     score.reason AS reason, -- why the value is NULL
+    score.null_own AS null_own, -- own value on the spans that the null covers; compare null_mean with this
     score.null_n AS null_n, -- explanations of other neurons that were tried
     score.null_reason AS null_reason, -- why there is no null
     score.run_id AS run_id -- see v_runs

@@ -5,6 +5,9 @@
 
 An explainer sees the explain split only; a simulator sees an explanation and bare tokens, never an activation; a scorer
 sees both sides of the test split, and no text.
+
+`explain_neuron` is that flow in one piece, for one neuron without a catalogue. A run over many neurons takes the same steps one
+by one (`runner`, `scoring`), so that each result is saved before the next step begins.
 """
 
 from __future__ import annotations

@@ -261,7 +261,7 @@ class Score:
     null_n: int
     """How many such explanations were tried."""
     p_value: float | None
-    """(1 + null scores >= value) / (1 + null_n)."""
+    """(1 + null scores >= null_own) / (1 + null_n)."""
     null_reason: str | None
     """Why there is no null."""
     floor: float | None

@@ -14,8 +14,18 @@ from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.records import SPLITS, Exemplar, Floats, NeuronId
 
 _SCORE = (
-    *("scorer", "simulator", "llm", "split", "value", "ci_low", "ci_high", "null_mean", "null_n"),
-    *("p_value", "null_reason", "floor", "n_tokens", "n_nonzero", "coverage", "reason"),
+    *("scorer", "simulator", "llm", "split", "value", "ci_low", "ci_high", "null_mean"),
+    *(
+        "null_own",
+        "null_n",
+        "p_value",
+        "null_reason",
+        "floor",
+        "n_tokens",
+        "n_nonzero",
+        "coverage",
+        "reason",
+    ),
 )
 _Lists = dict[int, list[dict[str, Any]]]
 

@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from scipy.stats import pearsonr
 
 from neuroexplain.scorers.statistics import (
     Array,
@@ -124,3 +125,12 @@ def test_statistics_take_many_rows() -> None:
     np.testing.assert_allclose(f1(counts), [1, np.nan, 0])
     np.testing.assert_allclose(iou(counts), [1, np.nan, 0])
     np.testing.assert_allclose(balanced_accuracy(counts), [1, np.nan, 1 / 6])
+
+
+def test_weighted_correlation_is_scipys_with_tokens_repeated() -> None:
+    random = np.random.default_rng(5)
+    x, y = random.normal(size=(2, 40))
+    times = random.integers(1, 9, 40)
+    theirs = pearsonr(np.repeat(x, times), np.repeat(y, times)).statistic
+    ours = pearson(pearson_sums(x, y, times.astype(np.float64)))
+    assert float(ours) == pytest.approx(float(theirs), abs=1e-12)
