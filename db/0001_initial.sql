@@ -61,6 +61,14 @@ CREATE TABLE span (
     PRIMARY KEY (corpus_id, number)
 ) WITHOUT ROWID;
 
+CREATE TABLE token (
+    -- The token ids that occur in a corpus.
+    corpus_id INTEGER NOT NULL REFERENCES corpus (id),
+    token_id INTEGER NOT NULL, -- of the corpus's tokenizer
+    text TEXT NOT NULL, -- characters of its first occurrence, with the spaces that belong to it
+    PRIMARY KEY (corpus_id, token_id)
+) WITHOUT ROWID;
+
 CREATE TABLE collection (
     -- One pass over a corpus: which spans make which neurons fire.
     id INTEGER NOT NULL PRIMARY KEY,
@@ -71,6 +79,7 @@ CREATE TABLE collection (
     widths TEXT NOT NULL, -- neurons of every layer of the subject, JSON
     layers TEXT NOT NULL, -- layers that were recorded, JSON
     kept INTEGER NOT NULL, -- most spans in any of its exemplar rows
+    responses INTEGER NOT NULL, -- most token ids in any of its token_response rows
     config TEXT NOT NULL, -- settings, JSON
     current INTEGER NOT NULL CHECK (current IN (0, 1)), -- 1 for the newest of its subject
     created_at TEXT NOT NULL -- ISO time, UTC
@@ -91,7 +100,7 @@ CREATE TABLE statistics (
     -- Moments of a neuron over all counted tokens, in the subject's activation units.
     neuron_id INTEGER NOT NULL REFERENCES neuron (id),
     collection_id INTEGER NOT NULL REFERENCES collection (id),
-    n_tokens INTEGER NOT NULL,
+    n_tokens INTEGER NOT NULL, -- counted tokens; of an expert's neurons those that were routed to it
     n_spans INTEGER NOT NULL,
     mean REAL NOT NULL,
     std REAL NOT NULL,
@@ -100,6 +109,7 @@ CREATE TABLE statistics (
     frac_positive REAL NOT NULL CHECK (frac_positive BETWEEN 0 AND 1), -- share of tokens above 0
     peaks_excluded INTEGER NOT NULL, -- spans whose maximum sat on a token that does not count
     troughs_excluded INTEGER NOT NULL, -- the same for the minimum
+    quantiles BLOB CHECK (length(quantiles) = 60), -- big-endian float32, one per level of v_quantiles; NULL where no tokens were sampled
     PRIMARY KEY (neuron_id, collection_id)
 ) WITHOUT ROWID;
 
@@ -131,6 +141,28 @@ CREATE TABLE peak_token (
     PRIMARY KEY (collection_id, neuron_id, polarity, token)
 ) WITHOUT ROWID;
 CREATE INDEX peak_token_token ON peak_token (token);
+
+CREATE TABLE token_response (
+    -- Token ids on which a neuron is strongest on average, over sampled tokens of the explain split; v_token_responses unpacks them.
+    neuron_id INTEGER NOT NULL REFERENCES neuron (id),
+    collection_id INTEGER NOT NULL REFERENCES collection (id),
+    polarity INTEGER NOT NULL CHECK (polarity IN (-1, 1)),
+    n INTEGER NOT NULL, -- token ids, strongest first
+    token_ids BLOB NOT NULL CHECK (length(token_ids) = 4 * n), -- big-endian uint32
+    means BLOB NOT NULL CHECK (length(means) = 4 * n), -- big-endian float32: mean activation, signed
+    extremes BLOB NOT NULL CHECK (length(extremes) = 4 * n), -- big-endian float32: largest activation on the side, signed
+    counts BLOB NOT NULL CHECK (length(counts) = 4 * n), -- big-endian uint32: sampled occurrences
+    PRIMARY KEY (neuron_id, collection_id, polarity)
+);
+
+CREATE TABLE layer_sketch (
+    -- Directions of a layer's neurons: the cosine of two estimates the correlation of two neurons.
+    collection_id INTEGER NOT NULL REFERENCES collection (id),
+    layer INTEGER NOT NULL,
+    n_tokens INTEGER NOT NULL, -- sampled tokens, of all splits
+    directions BLOB NOT NULL, -- int8, 256 per neuron in order of idx; all 0 where undefined
+    PRIMARY KEY (collection_id, layer)
+);
 
 CREATE TABLE ngram (
     -- N-grams that a neuron answers to, strongest first.
@@ -448,6 +480,97 @@ SELECT
     ngram.polarity AS polarity -- 1 upper side of the activation, -1 lower side
 FROM ngram
 JOIN collection ON collection.id = ngram.collection_id AND collection.current = 1;
+
+-- A float32 is s eeeeeeee m, where m has 23 bits: (2^23 + m) * 2^(e - 150), and 2m * 2^-150 where e is 0.
+-- SQLite may lack a power function, and shifts by 63 bits at most, so that 2^(e - 150) takes several of them.
+CREATE VIEW v_quantiles AS
+    -- Quantiles of the neurons of the current collections, over sampled tokens of all splits.
+WITH place (i, level) AS (
+    VALUES (0, 0.001), (1, 0.005), (2, 0.01), (3, 0.025), (4, 0.05), (5, 0.1), (6, 0.25), (7, 0.5),
+    (8, 0.75), (9, 0.9), (10, 0.95), (11, 0.975), (12, 0.99), (13, 0.995), (14, 0.999)
+),
+digits AS (
+    SELECT statistics.neuron_id, place.level, hex(substr(statistics.quantiles, 4 * place.i + 1, 4)) AS v
+    FROM statistics
+    JOIN collection ON collection.id = statistics.collection_id AND collection.current = 1
+    CROSS JOIN place
+    WHERE statistics.quantiles IS NOT NULL
+),
+numbers AS (
+    SELECT
+        neuron_id, level,
+        (instr('123456789ABCDEF', substr(v, 1, 1)) << 28) + (instr('123456789ABCDEF', substr(v, 2, 1)) << 24)
+        + (instr('123456789ABCDEF', substr(v, 3, 1)) << 20) + (instr('123456789ABCDEF', substr(v, 4, 1)) << 16)
+        + (instr('123456789ABCDEF', substr(v, 5, 1)) << 12) + (instr('123456789ABCDEF', substr(v, 6, 1)) << 8)
+        + (instr('123456789ABCDEF', substr(v, 7, 1)) << 4) + instr('123456789ABCDEF', substr(v, 8, 1)) AS bits
+    FROM digits
+),
+parts AS (SELECT *, (bits >> 23) & 255 AS e FROM numbers)
+SELECT
+    parts.neuron_id AS neuron_id, -- see v_neurons
+    parts.level AS level, -- share of tokens
+    CASE parts.bits >> 31 WHEN 1 THEN -1.0 ELSE 1.0 END
+    * CASE parts.e WHEN 0 THEN (parts.bits & 8388607) * 2 ELSE 8388608 + (parts.bits & 8388607) END
+    * (1 << max(min(parts.e - 150, 60), 0)) * (1 << max(parts.e - 210, 0))
+    / (1 << max(min(150 - parts.e, 60), 0)) / (1 << max(min(90 - parts.e, 60), 0)) / (1 << max(30 - parts.e, 0)) AS value -- activation that this share of the tokens does not exceed, in the subject's units
+FROM parts;
+
+CREATE VIEW v_token_responses AS
+    -- Token ids on which neurons of the current collections are strongest on average, over sampled tokens of the explain split.
+WITH RECURSIVE place (i) AS (
+    SELECT 0 UNION ALL SELECT i + 1 FROM place WHERE i + 1 < (SELECT max(responses) FROM collection)
+),
+digits AS (
+    SELECT
+        token_response.neuron_id, token_response.polarity, place.i, collection.corpus_id,
+        hex(substr(token_response.token_ids, 4 * place.i + 1, 4)) AS t,
+        hex(substr(token_response.means, 4 * place.i + 1, 4)) AS m,
+        hex(substr(token_response.extremes, 4 * place.i + 1, 4)) AS x,
+        hex(substr(token_response.counts, 4 * place.i + 1, 4)) AS c
+    FROM token_response
+    JOIN collection ON collection.id = token_response.collection_id AND collection.current = 1
+    CROSS JOIN place
+    WHERE place.i < token_response.n
+),
+numbers AS (
+    SELECT
+        *,
+        (instr('123456789ABCDEF', substr(t, 1, 1)) << 28) + (instr('123456789ABCDEF', substr(t, 2, 1)) << 24)
+        + (instr('123456789ABCDEF', substr(t, 3, 1)) << 20) + (instr('123456789ABCDEF', substr(t, 4, 1)) << 16)
+        + (instr('123456789ABCDEF', substr(t, 5, 1)) << 12) + (instr('123456789ABCDEF', substr(t, 6, 1)) << 8)
+        + (instr('123456789ABCDEF', substr(t, 7, 1)) << 4) + instr('123456789ABCDEF', substr(t, 8, 1)) AS token_id,
+        (instr('123456789ABCDEF', substr(m, 1, 1)) << 28) + (instr('123456789ABCDEF', substr(m, 2, 1)) << 24)
+        + (instr('123456789ABCDEF', substr(m, 3, 1)) << 20) + (instr('123456789ABCDEF', substr(m, 4, 1)) << 16)
+        + (instr('123456789ABCDEF', substr(m, 5, 1)) << 12) + (instr('123456789ABCDEF', substr(m, 6, 1)) << 8)
+        + (instr('123456789ABCDEF', substr(m, 7, 1)) << 4) + instr('123456789ABCDEF', substr(m, 8, 1)) AS mean,
+        (instr('123456789ABCDEF', substr(x, 1, 1)) << 28) + (instr('123456789ABCDEF', substr(x, 2, 1)) << 24)
+        + (instr('123456789ABCDEF', substr(x, 3, 1)) << 20) + (instr('123456789ABCDEF', substr(x, 4, 1)) << 16)
+        + (instr('123456789ABCDEF', substr(x, 5, 1)) << 12) + (instr('123456789ABCDEF', substr(x, 6, 1)) << 8)
+        + (instr('123456789ABCDEF', substr(x, 7, 1)) << 4) + instr('123456789ABCDEF', substr(x, 8, 1)) AS extreme,
+        (instr('123456789ABCDEF', substr(c, 1, 1)) << 28) + (instr('123456789ABCDEF', substr(c, 2, 1)) << 24)
+        + (instr('123456789ABCDEF', substr(c, 3, 1)) << 20) + (instr('123456789ABCDEF', substr(c, 4, 1)) << 16)
+        + (instr('123456789ABCDEF', substr(c, 5, 1)) << 12) + (instr('123456789ABCDEF', substr(c, 6, 1)) << 8)
+        + (instr('123456789ABCDEF', substr(c, 7, 1)) << 4) + instr('123456789ABCDEF', substr(c, 8, 1)) AS count
+    FROM digits
+),
+parts AS (SELECT *, (mean >> 23) & 255 AS me, (extreme >> 23) & 255 AS xe FROM numbers)
+SELECT
+    parts.neuron_id AS neuron_id, -- see v_neurons
+    parts.polarity AS polarity, -- 1 upper side of the activation, -1 lower side
+    parts.i AS rank, -- 0 for the strongest
+    parts.token_id AS token_id, -- of the corpus's tokenizer
+    token.text AS token, -- characters of its first occurrence in the corpus
+    CASE parts.mean >> 31 WHEN 1 THEN -1.0 ELSE 1.0 END
+    * CASE parts.me WHEN 0 THEN (parts.mean & 8388607) * 2 ELSE 8388608 + (parts.mean & 8388607) END
+    * (1 << max(min(parts.me - 150, 60), 0)) * (1 << max(parts.me - 210, 0))
+    / (1 << max(min(150 - parts.me, 60), 0)) / (1 << max(min(90 - parts.me, 60), 0)) / (1 << max(30 - parts.me, 0)) AS mean, -- mean activation on the token, in the subject's units
+    CASE parts.extreme >> 31 WHEN 1 THEN -1.0 ELSE 1.0 END
+    * CASE parts.xe WHEN 0 THEN (parts.extreme & 8388607) * 2 ELSE 8388608 + (parts.extreme & 8388607) END
+    * (1 << max(min(parts.xe - 150, 60), 0)) * (1 << max(parts.xe - 210, 0))
+    / (1 << max(min(150 - parts.xe, 60), 0)) / (1 << max(min(90 - parts.xe, 60), 0)) / (1 << max(30 - parts.xe, 0)) AS extreme, -- largest activation on the polarity's side, signed
+    parts.count AS count -- sampled occurrences that these are taken over
+FROM parts
+LEFT JOIN token ON token.corpus_id = parts.corpus_id AND token.token_id = parts.token_id;
 
 CREATE VIEW v_runs AS
     -- Commands that wrote results.

@@ -10,11 +10,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from neuroexplain.errors import ConfigError
 
+NEAR_DUPLICATES = ("keep", "drop")
 MIN_NULL = 20
 """Other explanations that a null takes at least."""
 
@@ -58,22 +59,36 @@ class CollectConfig:
     """Bands of equal size by peak activation, from each of which spans are kept."""
     per_band: int = 1
     """Spans kept of each band."""
+    sample_tokens: int = 8192
+    """Tokens drawn uniformly for quantiles, token responses and similar neurons, at most one in 16; 0 for none."""
     text_field: str = "text"
     """Field that holds the text in `.jsonl`, `.parquet` and `hf:` corpora."""
+    chat_template: bool = False
+    """Take documents that are lists of messages, written out by the subject's chat template."""
+    near_duplicates: Literal["keep", "drop"] = "keep"
+    """What becomes of documents that nearly repeat an earlier one: `keep`, in one split with it, or `drop`."""
     include_first: bool = False
     """Count position 0 too. Many decoders have a huge activation there whatever the text."""
     seed: int = 0
     """Of the uniform random sample."""
     dtype: str = "float32"
     """Number type of the subject's weights; statistics are float32 and float64 whatever it is."""
+    site: str = "mlp"
+    """What a neuron is: `mlp`, `resid`, `attention`, or the input or output of a module, `PATH.{}.TO.MODULE:input`."""
+    sae: str | None = None
+    """Sparse autoencoder whose latents of the site's vectors are the neurons: a `.safetensors` file, `{}` for the layer."""
     name: str | None = None
-    """The subject's name in the catalogue; None takes that of its spec."""
+    """The subject's name in the catalogue; None takes that of its spec, and of its site where that is not `mlp`."""
 
     def __post_init__(self) -> None:
         for name in ("tokens", "top_k", "held_out_top_k"):
             _at_least(name, getattr(self, name), 1)
         _at_least("seq_len", self.seq_len, 2)
-        for name in ("random", "quantile_bands", "per_band"):
+        if self.near_duplicates not in NEAR_DUPLICATES:
+            raise ConfigError(
+                f'near_duplicates is one of {", ".join(NEAR_DUPLICATES)}, not "{self.near_duplicates}"'
+            )
+        for name in ("random", "quantile_bands", "per_band", "sample_tokens"):
             _at_least(name, getattr(self, name), 0)
 
 

@@ -129,12 +129,50 @@ class ExemplarBlock:
     inclusion_probability: float
 
 
+QUANTILE_LEVELS = (
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999,
+)  # fmt: skip
+"""Shares of tokens at which quantiles are kept."""
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """The token ids on which the neurons of a layer are strongest on average; arrays are [side, neuron, rank].
+
+    Side 0 is polarity +1, side 1 is polarity -1; strongest first. Over sampled tokens of the explain split.
+    """
+
+    token_ids: NDArray[np.uint32]
+    means: Floats
+    """Mean activation, signed."""
+    extremes: Floats
+    """Largest activation on the side, signed."""
+    counts: NDArray[np.int32]
+    """Sampled occurrences that these are taken over; 0 where a neuron has fewer token ids on this side."""
+
+
+@dataclass(frozen=True)
+class LayerSketch:
+    """What a uniform sample of tokens, the same for all neurons, says about the neurons of a layer."""
+
+    n_tokens: int
+    """Sampled tokens. A quantile's rank is off by more than sqrt(ln(40) / (2 n)) with a chance of 5 % at most, if tokens were
+    independent (Dvoretzky-Kiefer-Wolfowitz)."""
+    quantiles: Floats
+    """[neuron, level]; at QUANTILE_LEVELS."""
+    token_table: TokenTable
+    directions: NDArray[np.int8]
+    """[neuron, 256]; random projection of the centred activations, of equal length for all neurons: the cosine of
+    two rows estimates the correlation of two neurons with a standard error of 1/16 at most."""
+
+
 @dataclass(frozen=True)
 class LayerCollection:
     """All that a collection records of one layer; arrays are [neuron]."""
 
     layer: int
-    n_tokens: int
+    n_tokens: NDArray[np.int64]
+    """Counted tokens; of an expert's neurons those that were routed to it."""
     n_spans: int
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
@@ -144,3 +182,5 @@ class LayerCollection:
     peaks_excluded: NDArray[np.int64]
     troughs_excluded: NDArray[np.int64]
     blocks: tuple[ExemplarBlock, ...]
+    sketch: LayerSketch | None = None
+    """None where no tokens were sampled."""

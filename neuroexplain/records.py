@@ -140,6 +140,8 @@ class Statistics:
     """Spans whose largest activation sat on a special token or an excluded first position."""
     troughs_excluded: int = 0
     """The same for the smallest activation."""
+    quantiles: tuple[tuple[float, float], ...] = ()
+    """Levels, as shares of tokens, and their quantiles, over sampled tokens; empty where none were sampled."""
 
 
 @dataclass(frozen=True)

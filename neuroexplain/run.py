@@ -24,20 +24,31 @@ UNAVAILABLE_IN_A_ROW = 10
 """Calls, each tried several times, that a server leaves unanswered before a run gives up; it can be resumed."""
 
 
+class Advance(Protocol):
+    """Adds units of a stage that are done."""
+
+    def __call__(self, done: int, note: str = "") -> None:
+        """Add some; the note, if any, is shown beside the bar."""
+
+
 class Progress(Protocol):
     """Shows how far a stage is."""
 
-    def stage(self, name: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Begin a stage of so many units; the returned function adds some that are done."""
+    def stage(self, name: str, total: int) -> AbstractContextManager[Advance]:
+        """Begin a stage of so many units."""
+
+
+def _unseen(done: int, note: str = "") -> None:
+    """Progress that nobody sees."""
 
 
 class Silent:
     """Progress that nobody sees."""
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+    def stage(self, name: str, total: int) -> Iterator[Advance]:
         """Count for nobody."""
-        yield lambda _: None
+        yield _unseen
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,10 @@ class Execution:
     """Read weights that are not safetensors. Pickled weights can run code when read."""
     trust_remote_code: bool = False
     """Run model code that comes with the weights."""
+    max_memory: int | None = None
+    """Bytes that the collector's state may take beside the subject; None sets no limit."""
+    checkpoint: float = 60.0
+    """Seconds between two checkpoints of a collection."""
     progress: Progress = field(default_factory=Silent)
     use_ledger: bool = True
     """Take a reply that the catalogue's ledger holds instead of asking again."""

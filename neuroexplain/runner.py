@@ -50,7 +50,7 @@ def sweep(
     with language_models(run, config.explain, config.score) as (writer, reader):
         explainer = _explainer(config.explain, writer)
         scoring = Scoring(run, config.score, reader)
-        subject = subject or load_subject(run, config.collect)
+        subject = subject or load_subject(run.execution, config.collect)
         run.catalogue.check_subject(subject.info)
         widths = {layer: subject.sites[layer].width for layer in layers_of(config.collect, subject)}
         neurons = select(config.neurons, subject.name, widths, seed=config.explain.seed)

@@ -76,6 +76,7 @@ ALLOWED: dict[str, set[str]] = {
         "run",
         "runner",
         "scoring",
+        "subjects",
     },
     "__init__": {"api", "catalogue", "errors", "records", "registry", "subjects"},
     "__main__": {"cli"},

@@ -3,6 +3,14 @@
 from neuroexplain.catalogue.reader import Collection
 from neuroexplain.catalogue.results import ExplanationRef
 from neuroexplain.catalogue.search import SearchResult, SearchRow
+from neuroexplain.catalogue.sketches import TokenResponse
 from neuroexplain.catalogue.store import Catalogue
 
-__all__ = ["Catalogue", "Collection", "ExplanationRef", "SearchResult", "SearchRow"]
+__all__ = [
+    "Catalogue",
+    "Collection",
+    "ExplanationRef",
+    "SearchResult",
+    "SearchRow",
+    "TokenResponse",
+]

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,24 +32,52 @@ def unfixed(blob: bytes, width: int) -> NDArray[np.int64]:
     return np.frombuffer(blob, f">u{width}").astype(np.int64)
 
 
+def floats(values: ArrayLike) -> bytes:
+    """Big-endian float32."""
+    return np.asarray(values).astype(">f4").tobytes()
+
+
+def unfloats(blob: bytes) -> Floats:
+    """The reverse of `floats`."""
+    return np.frombuffer(blob, ">f4").astype(np.float32)
+
+
+def cut(packed: bytes, counts: Iterable[int], width: int) -> Iterator[bytes]:
+    """Consecutive pieces of so many values of `width` bytes each."""
+    start = 0
+    for count in counts:
+        yield packed[start : start + count * width]
+        start += count * width
+
+
 def halves(values: ArrayLike) -> bytes:
     """Compressed float16."""
-    return zlib.compress(np.asarray(values).astype("<f2").tobytes(), 1)
+    return deflate(np.asarray(values).astype("<f2").tobytes())
 
 
 def unhalves(blob: bytes) -> Floats:
     """The reverse of `halves`, as float32."""
-    return np.frombuffer(zlib.decompress(blob), "<f2").astype(np.float32)
+    return np.frombuffer(inflate(blob), "<f2").astype(np.float32)
 
 
 def words(values: ArrayLike) -> bytes:
     """Compressed uint32."""
-    return zlib.compress(np.asarray(values).astype("<u4").tobytes(), 1)
+    return deflate(np.asarray(values).astype("<u4").tobytes())
+
+
+def deflate(packed: bytes) -> bytes:
+    """Compressed bytes. Higher levels take several times as long and save some percent of float16."""
+    return zlib.compress(packed, 1)
+
+
+def inflate(blob: bytes) -> bytes:
+    """The reverse of `deflate`."""
+    return zlib.decompress(blob)
 
 
 def unwords(blob: bytes) -> NDArray[np.uint32]:
     """The reverse of `words`."""
-    return np.frombuffer(zlib.decompress(blob), "<u4").astype(np.uint32)
+    return np.frombuffer(inflate(blob), "<u4").astype(np.uint32)
 
 
 def split(values: Floats, lengths: list[int]) -> list[Floats]:

@@ -15,7 +15,7 @@ from neuroexplain.catalogue import codec, tables
 from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.errors import CatalogueError, unknown
 from neuroexplain.levels import side
-from neuroexplain.recorded import CorpusInfo, SubjectInfo
+from neuroexplain.recorded import QUANTILE_LEVELS, CorpusInfo, SubjectInfo
 from neuroexplain.records import (
     KINDS,
     SPLITS,
@@ -149,19 +149,23 @@ def neuron_id(connection: Connection, collection: Collection, neuron: NeuronId) 
         )
     )
     if found is None:
-        last = subject.widths[neuron.layer] - 1
+        width = subject.widths[neuron.layer]
+        valid = f"0 to {width - 1}" if width else "no neurons"
         raise CatalogueError(
-            f"neuron {neuron}: no such index; layer {neuron.layer} of {subject.name} has 0 to {last}"
+            f"neuron {neuron}: no such index; layer {neuron.layer} of {subject.name} has {valid}"
         )
     return found
 
 
 def statistics(connection: Connection, collection: Collection, neuron: int) -> Statistics:
-    """Moments of a neuron, by its row."""
+    """Moments and quantiles of a neuron, by its row."""
     table = tables.Statistics
     query = select(table).filter_by(neuron_id=neuron, collection_id=collection.id)
-    row = connection.execute(query).one()._mapping
-    return Statistics(**{k: v for k, v in row.items() if k not in ("neuron_id", "collection_id")})
+    found = dict(connection.execute(query).one()._mapping)
+    packed = found.pop("quantiles")
+    values = [] if packed is None else codec.unfloats(packed).tolist()
+    moments = {k: v for k, v in found.items() if k not in ("neuron_id", "collection_id")}
+    return Statistics(**moments, quantiles=tuple(zip(QUANTILE_LEVELS, values, strict=False)))
 
 
 def exemplars(

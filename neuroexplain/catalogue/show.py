@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 from sqlmodel import col
 
-from neuroexplain.catalogue import reader, results, tables
+from neuroexplain.catalogue import reader, results, sketches, tables
 from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.records import SPLITS, Exemplar, Floats, NeuronId
 
@@ -45,10 +45,23 @@ def show(
             "polarity": polarity,
             "site": collection.subject.site,
         },
-        "statistics": asdict(reader.statistics(connection, collection, row)),
+        "statistics": _statistics(connection, collection, row, polarity),
         "exemplars": [_exemplar(e) for e in kept],
         "explanations": _explanations(connection, spans, collection.id, row, polarity),
         "ngrams": _ngrams(connection, collection.id, row, polarity),
+    }
+
+
+def _statistics(
+    connection: Connection, collection: reader.Collection, neuron: int, polarity: int
+) -> dict[str, Any]:
+    found = reader.statistics(connection, collection, neuron)
+    responses = sketches.token_responses(connection, collection, neuron, polarity)
+    names = ("token", "mean", "extreme", "count", "token_id")
+    return {
+        **asdict(found),
+        "quantiles": {str(level): value for level, value in found.quantiles},
+        "tokens": [{name: getattr(response, name) for name in names} for response in responses],
     }
 
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from sqlmodel import col
 
-from neuroexplain.catalogue import ledger, reader, results, search, show, summary, tables, writer
+from neuroexplain.catalogue import (
+    ledger,
+    reader,
+    results,
+    search,
+    show,
+    sketches,
+    summary,
+    tables,
+    writer,
+)
 from neuroexplain.catalogue.engine import TIMEOUT, Database
+from neuroexplain.catalogue.engine import locate as locate
+from neuroexplain.catalogue.fingerprint import fingerprint
 from neuroexplain.catalogue.reader import Collection
 from neuroexplain.catalogue.results import ExplanationRef
 from neuroexplain.catalogue.search import SearchResult
+from neuroexplain.catalogue.sketches import TokenResponse
 from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.errors import CatalogueError
 from neuroexplain.recorded import LayerCollection, SubjectInfo, TokenCorpus
@@ -31,24 +42,6 @@ from neuroexplain.records import (
     Split,
     TokenSpan,
 )
-
-DEFAULT = "neuroexplain.sqlite"
-
-
-def locate(location: str | Path | None) -> Path:
-    """The file that a `--catalogue` value means; None is `NEUROEXPLAIN_CATALOGUE`, or `neuroexplain.sqlite` here.
-
-    Raises:
-        CatalogueError: a URL of another database, or a database in memory.
-    """
-    text = str(location or os.environ.get("NEUROEXPLAIN_CATALOGUE") or DEFAULT)
-    path = text.removeprefix("sqlite:///")
-    if "://" in path or path in ("", ":memory:"):
-        scheme = text.partition("://")[0]  # the rest of a URL may hold a password
-        raise CatalogueError(
-            f'catalogue "{scheme}": only SQLite files are supported; give a path such as {DEFAULT}'
-        )
-    return Path(path)
 
 
 class Catalogue:
@@ -77,12 +70,7 @@ class Catalogue:
     def __enter__(self) -> Catalogue:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -116,7 +104,8 @@ class Catalogue:
             The collection's row.
 
         Raises:
-            CatalogueError: the subject's name stands for other weights, or a number is not finite.
+            CatalogueError: the subject's name stands for other weights, a number is not finite, or the disk is full;
+                the catalogue is as it was before.
         """
         return writer.save_collection(
             self._database, key, config, subject, corpus, layers, on_layer
@@ -163,6 +152,34 @@ class Catalogue:
             return reader.exemplars(
                 connection, self._spans, collection, row, neuron.polarity, [split]
             )
+
+    def token_responses(self, collection: Collection, neuron: NeuronId) -> list[TokenResponse]:
+        """The token ids on which a neuron is strongest on average, strongest first; empty where no tokens were sampled.
+
+        Raises:
+            CatalogueError: the neuron was not recorded; the message has the valid layers or indices.
+        """
+        with self._database.reading() as connection:
+            row = reader.neuron_id(connection, collection, neuron)
+            return sketches.token_responses(connection, collection, row, neuron.polarity)
+
+    def similar(self, neuron: NeuronId, *, limit: int = 10) -> list[tuple[NeuronId, float]]:
+        """Neurons of the subject's current collection whose activations correlate most with a neuron's.
+
+        With estimates of the correlation, which have a standard error of 1/16 at most; largest first. Of the two sides
+        of every other neuron, the one that correlates positively is named. Empty where no tokens were sampled.
+
+        Raises:
+            CatalogueError: the neuron was not recorded, or the limit is below 1.
+        """
+        with self._database.reading() as connection:
+            collection = reader.current(connection, neuron.subject)
+            return sketches.similar(connection, collection, neuron, limit)
+
+    def fingerprint(self, collection: Collection) -> str:
+        """SHA-256 of all that a collection records, as hex; equal for equal contents, in whatever file and row."""
+        with self._database.reading() as connection:
+            return fingerprint(connection, collection)
 
     def spans(self, collection: Collection, numbers: Sequence[int]) -> dict[int, TokenSpan]:
         """Spans of the collection's corpus by number.
@@ -366,13 +383,8 @@ class Catalogue:
     ) -> dict[str, Any]:
         """How well a collection's neurons are explained: best, worst, means and undefined scores by reason.
 
-        Args:
-            collection: whose neurons.
-            run_id: only explanations that this run wrote or scored.
-            explanations: only these, by row.
-            simulator: only scores of its simulations.
-            scorer: whose scores.
-            top: how many of the best and of the worst rows.
+        Restricted to what a run wrote or scored, to some explanations, and to scores of a simulator's simulations,
+        where these are given; `top` is how many of the best and of the worst rows there are.
         """
         with self._database.reading() as connection:
             return summary.summary(

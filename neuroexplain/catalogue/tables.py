@@ -83,6 +83,14 @@ class Span(SQLModel, table=True):
     split: int
 
 
+class Token(SQLModel, table=True):
+    """A token id that occurs in a corpus."""
+
+    corpus_id: int = _to("corpus", primary_key=True)
+    token_id: int = Field(primary_key=True)
+    text: str
+
+
 class Collection(SQLModel, table=True):
     """One pass over a corpus."""
 
@@ -97,6 +105,7 @@ class Collection(SQLModel, table=True):
     widths: str
     layers: str
     kept: int
+    responses: int
     config: str
     current: int
     created_at: str
@@ -127,6 +136,7 @@ class Statistics(SQLModel, table=True):
     frac_positive: float
     peaks_excluded: int
     troughs_excluded: int
+    quantiles: bytes | None = None
 
 
 class Exemplar(SQLModel, table=True):
@@ -158,6 +168,30 @@ class PeakToken(SQLModel, table=True):
     token: str = Field(primary_key=True)
     n: int
     __table_args__ = (Index("peak_token_token", "token"),)
+
+
+class TokenResponse(SQLModel, table=True):
+    """Token ids on which a neuron is strongest on average, packed by `codec`."""
+
+    __tablename__ = "token_response"
+    neuron_id: int = _to("neuron", primary_key=True)
+    collection_id: int = _to("collection", primary_key=True)
+    polarity: int = Field(primary_key=True)
+    n: int
+    token_ids: bytes
+    means: bytes
+    extremes: bytes
+    counts: bytes
+
+
+class LayerSketch(SQLModel, table=True):
+    """Directions of a layer's neurons, packed by `codec`."""
+
+    __tablename__ = "layer_sketch"
+    collection_id: int = _to("collection", primary_key=True)
+    layer: int = Field(primary_key=True)
+    n_tokens: int
+    directions: bytes
 
 
 class Ngram(SQLModel, table=True):

@@ -14,11 +14,13 @@ import click
 from neuroexplain import __version__
 from neuroexplain.cli.collect import collect
 from neuroexplain.cli.explain import explain
+from neuroexplain.cli.merge import merge
 from neuroexplain.cli.plugins import plugins
 from neuroexplain.cli.runs import runs
 from neuroexplain.cli.score import score
 from neuroexplain.cli.search import search
 from neuroexplain.cli.show import show
+from neuroexplain.cli.sites import sites
 from neuroexplain.cli.sweep import sweep
 from neuroexplain.errors import NeuroexplainError
 
@@ -60,7 +62,7 @@ def cli() -> None:
     """
 
 
-for command in (collect, explain, score, sweep, search, show, runs, plugins):
+for command in (collect, merge, explain, score, sweep, search, show, runs, sites, plugins):
     cli.add_command(command)
 
 

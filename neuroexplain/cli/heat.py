@@ -30,6 +30,9 @@ _HEAT = (
     "black on #ffd23f",
 )
 
+_QUANTILES = ("0.001", "0.05", "0.5", "0.95", "0.999")
+_TOKENS = 8
+
 
 def render(
     shown: Mapping[str, Any], polarity: int, spans: int, *, colour: bool = True
@@ -51,6 +54,7 @@ def render(
         f"above 0 on {statistics['frac_positive']:.1%}",
         style="dim",
     )
+    yield from _sampled(statistics)
     yield Text()
     for explanation in shown["explanations"]:
         yield from _explanation(explanation)
@@ -76,6 +80,19 @@ class _Page:
     """Activation of level 10; 0 for a neuron that never fires on this side."""
     spans: int
     colour: bool
+
+
+def _sampled(statistics: Mapping[str, Any]) -> Iterator[Text]:
+    """A few quantiles and the strongest tokens, where tokens were sampled."""
+    if statistics["quantiles"]:
+        chosen = (f"{100 * float(q):g} % {statistics['quantiles'][q]:.2f}" for q in _QUANTILES)
+        yield Text(f"quantiles: {', '.join(chosen)}", style="dim")
+    responses = statistics["tokens"][:_TOKENS]
+    if responses:
+        pairs = ", ".join(
+            f'"{visible(r["token"])}" {r["mean"]:.2f} ({r["count"]})' for r in responses
+        )
+        yield Text(f"strongest tokens, mean (times): {pairs}", style="dim")
 
 
 def _explanation(explanation: Mapping[str, Any]) -> Iterator[RenderableType]:

@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
-from neuroexplain.config import CollectConfig, ExplainConfig, ScoreConfig
+from neuroexplain.config import NEAR_DUPLICATES, CollectConfig, ExplainConfig, ScoreConfig
 from neuroexplain.errors import ConfigError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
+_FRACTION = re.compile(r"(\d+)/(\d+)")
+
+
+class Size(click.ParamType[int]):
+    """Bytes, as a number or with KB, MB, GB or TB behind it (powers of 1024)."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a size."""
+        match = _SIZE.fullmatch(str(value).strip())
+        if match is None:
+            self.fail(f'"{value}" is no size; write 500MB, 2GB or a number of bytes', param, ctx)
+        return int(float(match[1]) * 1024 ** " KMGT".index((match[2] or " ").upper()))
+
+
+class Fraction(click.ParamType[tuple[int, int]]):
+    """Which of how many: 3/16."""
+
+    name = "i/n"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Read a fraction."""
+        match = _FRACTION.fullmatch(str(value).strip())
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            self.fail(f'"{value}" is no shard; write 1/16 to 16/16', param, ctx)
+        return int(match[1]), int(match[2])
 
 
 def option(name: str, help: str, **attributes: Any) -> Callable[[Command], Command]:
@@ -45,12 +77,24 @@ subject_name = option(
     "--subject", "Subject's name, where the catalogue holds several.", default=None
 )
 
+site = option(
+    "--site",
+    "What a neuron is: mlp, resid, attention, or PATH.{}.MODULE:input (or :output); see neuroexplain sites.",
+    default="mlp",
+)
+sae = option(
+    "--sae",
+    "Sparse autoencoder on the site: FILE.safetensors, with {} for the layer, or @8 behind it.",
+    default=None,
+)
 collecting = several(
     option(
         "--subject",
         "Model: minilm, smollm2, a hub id, a directory, a .gguf file.",
         default="minilm",
     ),
+    site,
+    sae,
     option(
         "--corpus",
         "Texts: docs, a file or directory of .txt/.jsonl/.parquet, hf:NAME.",
@@ -72,11 +116,40 @@ collecting = several(
         default="text",
     ),
     option(
+        "--chat-template",
+        "Take texts that are lists of messages, by the model's template.",
+        is_flag=True,
+    ),
+    option(
+        "--near-duplicates",
+        "Documents that nearly repeat an earlier one: keep them in its split, or drop them.",
+        type=click.Choice(NEAR_DUPLICATES),
+        default="keep",
+    ),
+    option(
         "--include-first", "Count position 0 too, an attention sink in many decoders.", is_flag=True
     ),
     option("--name", "The subject's name in the catalogue, where its own is taken.", default=None),
     option("--dtype", "Number type of the subject's weights.", default="float32"),
+    option(
+        "--sample-tokens",
+        "Tokens drawn for quantiles, token responses and similar neurons.",
+        type=int,
+        default=8192,
+    ),
     option("--batch-size", "Spans per forward pass.", type=click.IntRange(1), default=32),
+    option(
+        "--max-memory",
+        "What the collector may take beside the model, such as 2GB; more passes where it is little.",
+        type=Size(),
+        default=None,
+    ),
+    option(
+        "--checkpoint",
+        "Seconds between checkpoints of the collection.",
+        type=click.FloatRange(0),
+        default=60.0,
+    ),
     option(
         "--allow-pickle", "Read weights that are not safetensors; they can run code.", is_flag=True
     ),
@@ -160,9 +233,14 @@ def collect_config(values: dict[str, Any]) -> CollectConfig:
         quantile_bands=values["quantile_bands"],
         per_band=values["per_band"],
         text_field=values["text_field"],
+        chat_template=values["chat_template"],
+        near_duplicates=values["near_duplicates"],
         include_first=values["include_first"],
+        sample_tokens=values["sample_tokens"],
         seed=values["seed"],
         dtype=values["dtype"],
+        site=values["site"],
+        sae=values["sae"],
         name=values["name"],
     )
 

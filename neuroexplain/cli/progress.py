@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +19,9 @@ from rich.progress import (
 )
 from rich.table import Column
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from neuroexplain.run import Advance
 
 
 class RateColumn(ProgressColumn):
@@ -36,7 +40,7 @@ class Bars:
     """A progress bar per stage."""
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+    def stage(self, name: str, total: int) -> Iterator[Advance]:
         """Show a bar while the stage runs; it stays when the stage has ended. 80 columns hold it."""
         console = Console(stderr=True)
         columns = (
@@ -47,7 +51,12 @@ class Bars:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
         )
         with Progress(*columns, console=console) as progress:
-            task = progress.add_task(name, total=total)
-            yield lambda done: progress.advance(task, done)
+            task = progress.add_task(name, total=total, note="")
+
+            def advance(done: int, note: str = "") -> None:
+                progress.update(task, advance=done, note=note)
+
+            yield advance

@@ -30,27 +30,35 @@ def run(
         What the work returned, and the run's result.
     """
     from neuroexplain.catalogue import Catalogue
-    from neuroexplain.cli.progress import Bars
-    from neuroexplain.run import Execution, Run
+    from neuroexplain.run import Run
 
-    execution = Execution(
-        concurrency=values.get("concurrency", 1),
-        batch_size=values.get("batch_size", 32),
-        device=values["device"],
-        llm_dtype=values.get("llm_dtype", "float32"),
-        threads=values["threads"],
-        tries=values.get("tries", 6),
-        allow_pickle=values.get("allow_pickle", False),
-        trust_remote_code=values.get("trust_remote_code", False),
-        progress=Bars(),
-        use_ledger=not values.get("no_cache", False),
-    )
     with (
         Catalogue(values["catalogue"]) as catalogue,
-        Run(catalogue, command, config, execution) as current,
+        Run(catalogue, command, config, execution(values)) as current,
     ):
         made = work(current)
     return made, current.result
+
+
+def execution(values: dict[str, Any]) -> Any:
+    """How a command's work is carried out, from its options."""
+    from neuroexplain.cli.progress import Bars
+    from neuroexplain.run import Execution
+
+    return Execution(
+        concurrency=values.get("concurrency", 1),
+        batch_size=values.get("batch_size", 32),
+        device=values.get("device", "cpu"),
+        llm_dtype=values.get("llm_dtype", "float32"),
+        threads=values.get("threads"),
+        tries=values.get("tries", 6),
+        allow_pickle=values.get("allow_pickle", False),
+        trust_remote_code=values.get("trust_remote_code", False),
+        max_memory=values.get("max_memory"),
+        checkpoint=values.get("checkpoint", 60.0),
+        progress=Bars(),
+        use_ledger=not values.get("no_cache", False),
+    )
 
 
 def end(result: Any) -> None:
@@ -72,6 +80,25 @@ def end(result: Any) -> None:
         click.get_current_context().exit(INTERRUPTED)
     if result.failed:
         click.get_current_context().exit(FAILED)
+
+
+def collected(collection: Any, result: Any, values: dict[str, Any]) -> None:
+    """Say what a collection holds, and end."""
+    made = {
+        "collection": collection.key,
+        "subject": collection.subject.name,
+        "layers": list(collection.layers),
+        "neurons": sum(collection.subject.widths[layer] for layer in collection.layers),
+        "tokens": collection.corpus.n_tokens,
+        "documents": collection.corpus.n_documents,
+        "spans": dict(collection.spans),
+    }
+    click.echo(
+        f"{made['subject']}: {made['neurons']:,} neurons over {made['tokens']:,} tokens of "
+        f"{made['documents']:,} documents, in {values['catalogue']}",
+        err=True,
+    )
+    report(made, result, values["json"])
 
 
 def report(made: Any, result: Any, as_json: bool) -> None:

@@ -1,22 +1,86 @@
-"""The pass: every span of the corpus once through the subject, all layers at a time."""
+"""The pass: every span of a shard once through the subject, all layers at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
-
-import numpy as np
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from neuroexplain.collectors.layer import LayerState
-from neuroexplain.collectors.plan import Numbers, SplitSample, batches, sample
+from neuroexplain.collectors.merge import merged
+from neuroexplain.collectors.part import Header, Part, writing
+from neuroexplain.collectors.plan import Plan, Step, steps
 from neuroexplain.config import CollectConfig
 from neuroexplain.recorded import LayerCollection, TokenCorpus
 from neuroexplain.records import SPLITS
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from neuroexplain.subjects import LayerActivations, Subject
 
-    from neuroexplain.subjects import Subject
+Advance = Callable[[int, str], None]
+"""Called with the tokens of every batch, and what is to be said about the pass."""
+
+CHECKPOINT_SECONDS = 60.0
+_CHECKPOINT_SHARE = 50
+"""A checkpoint that took a second is followed by at least so many without one."""
+_TIMED = 16
+"""One batch of so many is timed."""
+
+
+def collect_part(
+    subject: Subject,
+    plan: Plan,
+    part: Part,
+    *,
+    advance: Advance | None = None,
+    checkpoint: float = CHECKPOINT_SECONDS,
+) -> None:
+    """Run a part to its end, from its newest checkpoint on.
+
+    Args:
+        subject: the model.
+        plan: of the whole collection.
+        part: where it is recorded; entered.
+        advance: told about every batch.
+        checkpoint: seconds between two of them.
+
+    Raises:
+        CollectError: an activation is NaN or infinite, or the disk is full.
+        KeyboardInterrupt: it was interrupted, after a last checkpoint.
+    """
+    advance = advance or _unseen
+    header = part.header
+    shard = plan.shard(header.shard, header.shards)
+    if part.finished:
+        advance(_tokens(plan, [batch.spans for batch in shard]), "done before")
+        return
+    meter, clock = _Meter(subject), _Clock(checkpoint)
+    with _sorters(subject) as pool, _interruptible() as interrupted, writing(part.folder):
+        states = {
+            layer: LayerState(layer, width, plan, part.spools[layer], pool=pool)
+            for layer, width in header.widths.items()
+        }
+        done, split = part.restore(states)
+        advance(_tokens(plan, [batch.spans for batch in shard[:done]]), "")
+        for number, step in enumerate(steps(plan, shard)):
+            if number < done:
+                continue
+            split = _reach(step.batch.split, split, part, states)
+            meter.run(plan, states, step)
+            advance(_tokens(plan, [step.batch.spans]), meter.note)
+            if interrupted.is_set() or clock.due:
+                with clock.measured():
+                    part.save(number + 1, split, states)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+        _reach(len(SPLITS), split, part, states)
+        part.finish(len(shard), states)
 
 
 def collect_layers(
@@ -26,74 +90,138 @@ def collect_layers(
     *,
     layers: Sequence[int],
     batch_size: int = 32,
-    progress: Callable[[int], None] | None = None,
 ) -> Iterator[LayerCollection]:
-    """Record the neurons of some layers over a corpus.
-
-    The splits go by one after the other; in each the sampled spans come first.
-
-    Args:
-        subject: the model.
-        corpus: its tokenised spans.
-        config: what to keep.
-        layers: which layers to record.
-        batch_size: spans per forward pass.
-        progress: called after every batch with its number of tokens.
+    """Record some layers in one go, in a folder that is gone afterwards; see `collect_part`.
 
     Yields:
         One record per layer, in order, after the whole corpus has gone by.
-
-    Raises:
-        CollectError: an activation is NaN or infinite.
-        SubjectError: a span is longer than the subject allows.
     """
-    states = {
-        layer: LayerState(layer, subject.sites[layer].width, corpus, config) for layer in layers
-    }
-    for number, (split, drawn) in enumerate(zip(SPLITS, sample(corpus, config), strict=True)):
-        for state in states.values():
-            state.begin_split(split)
-        for spans, keep in in_order(corpus, number, drawn, batch_size):
-            run_batch(subject, corpus, states, spans, keep)
-            if progress is not None:
-                progress(int(corpus.span_length[spans].sum()))
-        for state in states.values():
-            state.end_split(split, drawn)
-    for layer in list(states):
-        yield states.pop(layer).result()
-
-
-def in_order(
-    corpus: TokenCorpus, split: int, drawn: SplitSample, batch_size: int
-) -> Iterator[tuple[Numbers, bool]]:
-    """Batches of a split with whether they are sampled: sampled spans first, so that they are freed early."""
-    sampled = np.concatenate([drawn.random, drawn.pool])
-    others = np.setdiff1d(np.flatnonzero(corpus.span_split == split), sampled)
-    for spans in batches(corpus, sampled, batch_size):
-        yield spans, True
-    for spans in batches(corpus, others, batch_size):
-        yield spans, False
+    plan = Plan.of(corpus, config, batch_size)
+    widths = {layer: subject.sites[layer].width for layer in layers}
+    header = Header("0" * 16, batch_size, 1, 1, widths, config.seq_len)
+    with tempfile.TemporaryDirectory() as folder:
+        with Part(Path(folder), header) as part:
+            collect_part(subject, plan, part)
+        yield from merged([part], plan)
 
 
 def run_batch(
     subject: Subject,
-    corpus: TokenCorpus,
-    states: dict[int, LayerState],
-    spans: Numbers,
-    keep: bool,
+    plan: Plan,
+    layers: Sequence[int],
+    step: Step,
+    on_layer: Callable[[LayerActivations], None],
 ) -> None:
-    """Run one batch and show it to the layers' states; `keep` marks sampled spans."""
-    token_ids = [_token_ids(corpus, int(span)) for span in spans]
-    content = slice(len(subject.prefix), len(subject.prefix) + len(token_ids[0]))
+    """Run one batch and show its layers."""
+    corpus = plan.corpus
+    token_ids = []
+    for span in step.batch.spans.tolist():
+        entry = corpus.documents[int(corpus.span_document[span])]
+        start = int(corpus.span_start[span])
+        token_ids.append(entry.token_ids[start : start + int(corpus.span_length[span])].tolist())
+    subject.run(token_ids, layers, on_layer)
 
-    def on_layer(layer: int, neurons: Tensor) -> None:
-        states[layer].update(neurons, content, spans, keep)
 
-    subject.run(token_ids, list(states), on_layer)
+def _reach(split: int, current: int, part: Part, states: Mapping[int, LayerState]) -> int:
+    """End every split before the given one."""
+    for number in range(current, split):
+        part.save_split(number, states)
+        for state in states.values():
+            state.begin_split(min(number + 1, len(SPLITS) - 1))
+    return max(split, current)
 
 
-def _token_ids(corpus: TokenCorpus, span: int) -> list[int]:
-    entry = corpus.documents[int(corpus.span_document[span])]
-    start = int(corpus.span_start[span])
-    ids: list[int] = entry.token_ids[start : start + int(corpus.span_length[span])].tolist()
-    return ids
+def _unseen(tokens: int, note: str) -> None:
+    """Progress that nobody wants to see."""
+
+
+def _tokens(plan: Plan, spans: Sequence[Any]) -> int:
+    return sum(int(plan.corpus.span_length[numbers].sum()) for numbers in spans)
+
+
+class _Meter:
+    """Runs batches, and says what share of the time the model has itself."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.note = ""
+        self._subject = subject
+        self._batches = 0
+        self._whole = self._ours = 0.0
+
+    def run(self, plan: Plan, states: Mapping[int, LayerState], step: Step) -> None:
+        """One batch; every 16th is timed, for on an accelerator timing means waiting."""
+        timed = self._batches % _TIMED == 1
+        self._batches += 1
+        ours = 0.0
+
+        def on_layer(seen: LayerActivations) -> None:
+            nonlocal ours
+            start = self._now() if timed else 0.0
+            states[seen.layer].update(seen, step)
+            if timed:
+                ours += self._now() - start
+
+        start = self._now() if timed else 0.0
+        run_batch(self._subject, plan, list(states), step, on_layer)
+        if timed:
+            self._whole += self._now() - start
+            self._ours += ours
+            self.note = f"{1 - self._ours / self._whole:.0%} in the model"
+
+    def _now(self) -> float:
+        import torch
+
+        if self._subject.model.device.type == "cuda":
+            torch.cuda.synchronize(self._subject.model.device)
+        return time.perf_counter()
+
+
+class _Clock:
+    """When the next checkpoint is due."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = time.monotonic() + seconds
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Take the time of a checkpoint: one that takes long is made less often."""
+        start = time.monotonic()
+        yield
+        took = time.monotonic() - start
+        self._next = time.monotonic() + max(self._seconds, _CHECKPOINT_SHARE * took)
+
+
+@contextmanager
+def _sorters(subject: Subject) -> Iterator[ThreadPoolExecutor | None]:
+    """Threads that sort spans in beside an accelerator; on a processor the model has the cores."""
+    if subject.model.device.type == "cpu":
+        yield None
+    else:
+        with ThreadPoolExecutor() as pool:
+            yield pool
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Let the first Ctrl-C or SIGTERM end the pass behind the current batch, and the second at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def note(_: int, __: Any) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,223 +2,208 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuroexplain.collectors.moments import Moments
-from neuroexplain.collectors.plan import SplitSample
-from neuroexplain.collectors.topk import TopSpans
-from neuroexplain.collectors.traces import pack, rounded_bits
+from neuroexplain.collectors.plan import Plan, Step
+from neuroexplain.collectors.reductions import Reduced, extremes, reduce, reduce_routed
+from neuroexplain.collectors.spool import Spool
+from neuroexplain.collectors.topk import Arrays, TopSpans
 from neuroexplain.config import CollectConfig
 from neuroexplain.errors import CollectError
-from neuroexplain.recorded import ExemplarBlock, LayerCollection, TokenCorpus
-from neuroexplain.records import POLARITIES, Floats, Split
+from neuroexplain.records import SPLITS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from neuroexplain.subjects import LayerActivations
+
+_TIED = 1 - 2.0**-10
+_SMALLEST_HALF = 2.0**-24
+"""Peaks closer than these factors and steps may be stored as the same float16."""
+_AT_ONCE = 1
+"""Spans per side, on average, whose activations are copied at once."""
+
 
 class LayerState:
-    """Statistics of a layer over the whole corpus, and the exemplars of the split that is going by.
+    """Statistics of a layer over all splits, and the strongest spans of the split that is going by.
 
     Its size depends on the neurons and the settings, not on the corpus.
+
+    Args:
+        layer: number of the layer.
+        width: its neurons.
+        plan: of the collection.
+        spool: takes what is sampled of the layer.
+        statistics: False leaves out moments and samples, so that only the strongest spans are kept.
+        pool: sorts spans in while an accelerator computes the next layers; None does it at once.
     """
 
-    def __init__(self, layer: int, width: int, corpus: TokenCorpus, config: CollectConfig) -> None:
+    def __init__(
+        self,
+        layer: int,
+        width: int,
+        plan: Plan,
+        spool: Spool,
+        *,
+        statistics: bool = True,
+        pool: Executor | None = None,
+    ) -> None:
         self.layer = layer
-        self._width = width
-        self._corpus = corpus
-        self._config = config
-        self._moments = Moments(width)
-        self._blocks: list[ExemplarBlock] = []
-        self._k = 0
-        self._top: list[TopSpans] = []
-        self._sampled: dict[int, Floats] = {}
+        self.width = width
+        self.moments = Moments(width)
+        self.spool = spool
+        self._plan = plan
+        self._statistics = statistics
+        self._pool = pool
+        self._sorting: Future[None] | None = None
+        self._top = self._empty(0)
 
-    def begin_split(self, split: Split) -> None:
-        """Start with empty exemplars."""
-        config = self._config
-        self._k = config.top_k if split == "explain" else config.held_out_top_k
-        self._top = [
-            TopSpans(
-                self._width,
-                self._k,
-                config.seq_len,
-                polarity,
-                self._corpus.span_document,
-            )
-            for polarity in POLARITIES
-        ]
-        self._sampled = {}
+    def begin_split(self, split: int) -> None:
+        """Start with no spans."""
+        self._wait()
+        self._top = self._empty(split)
 
-    def update(self, neurons: Tensor, content: slice, spans: NDArray[np.int64], keep: bool) -> None:
+    def update(self, seen: LayerActivations, step: Step) -> None:
         """Take in one batch.
-
-        Args:
-            neurons: [span, position, neuron], special tokens included.
-            content: positions of the text's own tokens.
-            spans: [span]; their numbers.
-            keep: whether these spans are sampled, so that all their activations are kept.
 
         Raises:
             CollectError: an activation is NaN or infinite.
         """
-        first = self._corpus.info.first
-        text = neurons[:, content].float()
+        import torch
+
+        first = self._plan.corpus.info.first
+        text = seen.neurons[:, seen.content]
         counted = text[:, first:]
-        highest, lowest = counted.amax(1), counted.amin(1)
-        self._require_finite(text[:, :first], highest, lowest, spans)
-        self._moments.update(counted, highest, lowest)
-        self._count_excluded(neurons, content.start + first, content.stop, highest, lowest)
-        for top, peaks in zip(self._top, (highest, -lowest), strict=True):
-            self._offer(top, peaks, text, spans)
-        if keep:
-            kept = text.cpu().numpy()
-            self._sampled.update((int(span), kept[i]) for i, span in enumerate(spans))
+        reduced = self._reduce(seen, counted, first)
+        peaks = torch.cat([reduced.highest, -reduced.lowest], dim=1)
+        self._require_finite(text[:, :first], peaks, step)
+        self._offer(text, peaks, step)
+        if self._statistics:
+            self._count_excluded(seen, first, reduced)
+            self._sample(text, step)
 
-    def end_split(self, split: Split, sample: SplitSample) -> None:
-        """Turn the split's exemplars into blocks, and free what they were made from."""
-        for top in self._top:
-            self._blocks.append(self._top_block(top, split))
-        if sample.bands:
-            pool = self._stack(sample.pool)
-            for polarity in POLARITIES:
-                self._blocks.append(self._quantile_block(pool, polarity, split, sample))
-        if len(sample.random):
-            self._blocks.append(self._random_block(split, sample))
-        self._top, self._sampled = [], {}
+    def arrays(self) -> Arrays:
+        """The state, as `restore` takes it."""
+        return self.moments.arrays() | self.top()
 
-    def result(self) -> LayerCollection:
-        """All that was recorded of the layer."""
-        moments = self._moments
-        return LayerCollection(
-            layer=self.layer,
-            n_tokens=moments.n_tokens,
-            n_spans=moments.n_spans,
-            mean=moments.mean,
-            std=moments.std,
-            min=moments.min,
-            max=moments.max,
-            frac_positive=moments.frac_positive,
-            peaks_excluded=moments.peaks_excluded,
-            troughs_excluded=moments.troughs_excluded,
-            blocks=tuple(self._blocks),
-        )
+    def restore(self, arrays: Arrays, split: int) -> None:
+        """Go on from a state that was saved within a split."""
+        self.moments = Moments(self.width)
+        self.moments.merge(arrays)
+        self.begin_split(split)
+        self._top.restore(arrays)
 
-    def _require_finite(
-        self, uncounted: Tensor, highest: Tensor, lowest: Tensor, spans: NDArray[np.int64]
-    ) -> None:
+    def top(self) -> Arrays:
+        """The strongest spans of the split so far."""
+        self._wait()
+        return self._top.arrays()
+
+    def _wait(self) -> None:
+        """Until the spans of the batch before are sorted in."""
+        if self._sorting is not None:
+            self._sorting.result()
+            self._sorting = None
+
+    def _empty(self, split: int) -> TopSpans:
+        config = self._plan.config
+        k = config.top_k if SPLITS[split] == "explain" else config.held_out_top_k
+        return TopSpans(self.width, k, config.seq_len, self._plan.corpus.span_document)
+
+    def _reduce(self, seen: LayerActivations, counted: Tensor, first: int) -> Reduced:
+        """Reduce the batch and add it to the moments; extremes are over all tokens, routed here or not."""
+        if not self._statistics:
+            return extremes(counted)
+        if seen.routed is None:
+            reduced = reduce(counted)
+            self.moments.add(reduced, counted.shape[1])
+            return reduced
+        reduced, tokens = reduce_routed(counted, seen.routed[:, seen.content][:, first:])
+        self.moments.add(reduced, tokens)
+        return extremes(counted)
+
+    def _require_finite(self, uncounted: Tensor, peaks: Tensor, step: Step) -> None:
         # Traces keep the uncounted tokens too.
-        bad = ~(highest.isfinite() & lowest.isfinite() & uncounted.isfinite().all(1))
-        if bool(bad.any()):
-            row, neuron = bad.nonzero()[0].tolist()
-            document = int(self._corpus.span_document[spans[row]])
-            source = self._corpus.documents[document].document.source
-            raise CollectError(
-                f"layer {self.layer}, neuron {neuron}: the activation on document {document} ({source}) is NaN or "
-                "infinite; try --dtype float32, or leave the document out"
-            )
+        if bool(peaks.isfinite().all()) and bool(uncounted.isfinite().all()):
+            return
+        bad = ~peaks.isfinite().view(-1, 2, self.width).all(1) | ~uncounted.isfinite().all(1)
+        row, neuron = bad.nonzero()[0].tolist()
+        corpus = self._plan.corpus
+        document = int(corpus.span_document[step.batch.spans[row]])
+        raise CollectError(
+            f"layer {self.layer}, neuron {neuron}: the activation on document {document} "
+            f"({corpus.documents[document].document.source}) is NaN or infinite; try --dtype float32, or leave the "
+            "document out"
+        )
 
-    def _count_excluded(
-        self, neurons: Tensor, start: int, stop: int, highest: Tensor, lowest: Tensor
-    ) -> None:
+    def _offer(self, text: Tensor, peaks: Tensor, step: Step) -> None:
+        import torch
+
+        self._wait()
+        spans, weakest, beating, reaching = (
+            torch.from_numpy(array).to(peaks.device)
+            for array in (
+                step.batch.spans,
+                self._top.weakest,
+                self._top.beating,
+                self._top.reaching,
+            )
+        )
+        least = torch.where(weakest < spans[:, None], beating, reaching)
+        every = (peaks >= least).nonzero()
+        if len(every) > self._top.k * peaks.shape[1] and step.distinct:
+            # More than can be kept, as in a split's first batch: only the batch's own strongest, ties included.
+            strongest = peaks.topk(self._top.k, dim=0).values[-1]
+            every = (peaks >= least.maximum(strongest * _TIED - _SMALLEST_HALF)).nonzero()
+        # In the beginning nearly everything passes: a part at a time, or the copies would be the peak of memory.
+        at_once = _AT_ONCE * peaks.shape[1]
+        for start in range(0, len(every), at_once):
+            rows, sides = every[start : start + at_once].unbind(1)
+            offered = (
+                sides.cpu().numpy(),
+                step.batch.spans[rows.cpu().numpy()],
+                peaks[rows, sides].cpu().numpy(),
+                text.transpose(1, 2)[rows, sides % self.width].float().cpu().numpy(),
+            )
+            if self._pool is None:
+                self._top.offer(*offered)
+            else:
+                self._wait()
+                self._sorting = self._pool.submit(self._top.offer, *offered)
+
+    def _count_excluded(self, seen: LayerActivations, first: int, reduced: Reduced) -> None:
         """Count the spans whose peak would have sat on a token that does not count."""
-        import torch
+        start, stop = seen.content.start + first, seen.content.stop
+        for outside in (seen.neurons[:, :start], seen.neurons[:, stop:]):
+            if outside.shape[1]:
+                over = (outside.amax(1) > reduced.highest).sum(0)
+                under = (outside.amin(1) < reduced.lowest).sum(0)
+                self.moments.peaks_excluded += over.cpu().numpy()
+                self.moments.troughs_excluded += under.cpu().numpy()
 
-        outside = torch.cat([neurons[:, :start], neurons[:, stop:]], dim=1)
-        if outside.shape[1]:
-            over = (outside.amax(1) > highest).sum(0)
-            under = (outside.amin(1) < lowest).sum(0)
-            self._moments.peaks_excluded += over.cpu().numpy()
-            self._moments.troughs_excluded += under.cpu().numpy()
+    def _sample(self, text: Tensor, step: Step) -> None:
+        if len(step.sampled):
+            self.spool.write_spans(step.span_slot, text[_index(step.sampled, text)])
+        if len(step.token_rows):
+            rows, positions = _index(step.token_rows, text), _index(step.token_positions, text)
+            self.spool.write_tokens(step.token_slot, text[rows, positions])
 
-    def _offer(self, top: TopSpans, peaks: Tensor, text: Tensor, spans: NDArray[np.int64]) -> None:
-        import torch
 
-        # Thresholds are rounded values: a peak a hair below one may round up to it, and win by position.
-        threshold = torch.from_numpy(top.threshold * np.float32(1 - 2**-11)).to(peaks.device)
-        rows, columns = (peaks >= threshold).nonzero(as_tuple=True)
-        if len(rows):
-            top.offer(
-                columns.cpu().numpy(),
-                spans[rows.cpu().numpy()],
-                peaks[rows, columns].cpu().numpy(),
-                text.transpose(1, 2)[rows, columns].cpu().numpy(),
-            )
+def state_bytes(width: int, config: CollectConfig) -> int:
+    """Memory that the state of one layer takes at most, buffers included."""
+    k = max(config.top_k, config.held_out_top_k)
+    sides = 2 * width
+    per_span = 2 * config.seq_len + 8 + 4 + 1
+    # A buffer of candidates is settled when it holds one per side; a batch may bring several more before that.
+    waiting = 2 * _AT_ONCE * sides * (per_span + 16)
+    return sides * k * per_span + waiting + 128 * width
 
-    def _top_block(self, top: TopSpans, split: Split) -> ExemplarBlock:
-        kept = top.ranked(self._corpus.info.first)
-        return ExemplarBlock(
-            split,
-            "top",
-            top.polarity,
-            kept.spans,
-            kept.peaks * top.polarity,
-            kept.positions,
-            kept.traces,
-            kept.exponents,
-            1.0,
-        )
 
-    def _quantile_block(
-        self, pool: Floats, polarity: int, split: Split, sample: SplitSample
-    ) -> ExemplarBlock:
-        """The spans kept of every band, highest band first; bands are cut by each neuron's own peaks."""
-        keys = self._peak_bits(pool, polarity).max(axis=1)
-        # A stable sort on descending keys: equal peaks keep the sampling order.
-        order = np.argsort(-keys.astype(np.int64), axis=0, kind="stable")
-        ranks = sample.picks(self.layer, polarity, self._width)
-        chosen = np.take_along_axis(order.T, ranks, axis=1)
-        traces = np.ascontiguousarray(
-            np.take_along_axis(pool.transpose(2, 0, 1), chosen[:, :, None], axis=1)
-        )
-        return self._sampled_block(
-            "quantile", polarity, split, sample.pool[chosen], traces, sample.quantile_probability
-        )
+def _index(numbers: NDArray[np.int64], like: Tensor) -> Tensor:
+    import torch
 
-    def _random_block(self, split: Split, sample: SplitSample) -> ExemplarBlock:
-        traces = np.ascontiguousarray(self._stack(sample.random).transpose(2, 0, 1))
-        spans = np.broadcast_to(sample.random, (self._width, len(sample.random)))
-        return self._sampled_block("random", 0, split, spans, traces, sample.random_probability)
-
-    def _sampled_block(
-        self,
-        kind: str,
-        polarity: int,
-        split: Split,
-        spans: NDArray[np.int64],
-        traces: Floats,
-        probability: float,
-    ) -> ExemplarBlock:
-        """Spans with all their activations; the first counted token is the peak where none is on the side."""
-        toward = polarity or 1
-        bits = self._peak_bits(traces.transpose(0, 2, 1), toward)
-        positions = bits.argmax(axis=1) + self._corpus.info.first
-        signed = np.take_along_axis(traces, positions[:, :, None], axis=2)[:, :, 0]
-        packed, exponents = pack(traces)
-        return ExemplarBlock(
-            split,
-            "quantile" if kind == "quantile" else "random",
-            polarity,
-            spans,
-            signed,
-            positions.astype(np.int32),
-            packed,
-            exponents,
-            probability,
-        )
-
-    def _peak_bits(self, traces: Floats, polarity: int) -> NDArray[np.int32]:
-        """Traces [span, token, neuron] (or any with tokens second) as ordered integers of the polarity's side."""
-        counted = traces[:, self._corpus.info.first :] * np.float32(polarity)
-        return rounded_bits(np.maximum(counted, 0))
-
-    def _stack(self, spans: NDArray[np.int64]) -> Floats:
-        """[span, token, neuron]; zeros beyond a span's end."""
-        stacked = np.zeros((len(spans), self._config.seq_len, self._width), dtype=np.float32)
-        for row, span in enumerate(spans.tolist()):
-            trace = self._sampled[span]
-            stacked[row, : len(trace)] = trace
-        return stacked
+    return torch.from_numpy(numbers).to(like.device)

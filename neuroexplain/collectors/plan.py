@@ -1,11 +1,13 @@
-"""Which spans are sampled, and in which batches the corpus goes through the subject.
+"""Which spans and tokens are sampled, and in which batches the corpus goes through the subject.
 
-Both are functions of the corpus and the settings alone, so that a result does not depend on how a run was carried out.
+All of it is a function of the corpus and the settings alone, so that a result does not depend on how a run was carried
+out: where it was interrupted, how many shards it had.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +21,10 @@ Numbers = NDArray[np.int64]
 
 CANDIDATES_PER_KEPT = 4
 """Spans looked at for each one that a quantile band keeps: bands are cut by rank among these."""
+_TOKENS_PER_SAMPLED = 16
+"""At most one token of so many is sampled, so that a small corpus does not spend its time on this."""
+_TOKEN_SAMPLE = 3
+"""Seeds the choice of tokens apart from the splits' choices, 0 to 2."""
 
 
 @dataclass(frozen=True)
@@ -65,26 +71,156 @@ class SplitSample:
         return ranks.reshape(width, self.bands * self.kept)
 
 
-def sample(corpus: TokenCorpus, config: CollectConfig) -> tuple[SplitSample, ...]:
-    """Draw the random spans and the quantile pool of every split."""
-    return tuple(
-        _sample_split(corpus, np.flatnonzero(corpus.span_split == number), config, number)
-        for number in range(len(SPLITS))
-    )
+@dataclass(frozen=True)
+class TokenSample:
+    """Counted tokens drawn uniformly without replacement, in corpus order; arrays are [sampled token]."""
+
+    spans: Numbers
+    positions: Numbers
+    """Token within the span."""
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Spans of one length and one split that go through the subject together."""
+
+    split: int
+    """Index into SPLITS."""
+    spans: Numbers
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole collection before it begins."""
+
+    corpus: TokenCorpus
+    config: CollectConfig
+    samples: tuple[SplitSample, ...]
+    """One per split."""
+    tokens: TokenSample
+    batches: tuple[Batch, ...]
+    """One split after the other."""
+
+    @classmethod
+    def of(cls, corpus: TokenCorpus, config: CollectConfig, batch_size: int) -> Plan:
+        """Plan the collection of a corpus.
+
+        Args:
+            corpus: tokenised spans.
+            config: what to keep.
+            batch_size: full-length spans per forward pass; of shorter spans as many as have the same number of tokens.
+        """
+        by_split = [np.flatnonzero(corpus.span_split == s) for s in range(len(SPLITS))]
+        return cls(
+            corpus,
+            config,
+            tuple(_sample_split(corpus, spans, config, s) for s, spans in enumerate(by_split)),
+            _sample_tokens(corpus, config),
+            tuple(
+                Batch(s, spans)
+                for s, split in enumerate(by_split)
+                for spans in batches(corpus, split, batch_size)
+            ),
+        )
+
+    def shard(self, number: int, of: int) -> tuple[Batch, ...]:
+        """The batches of one shard, counted from 1."""
+        return self.batches[number - 1 :: of]
+
+    @property
+    def sampled_spans(self) -> Numbers:
+        """Every sampled span of all splits, ascending."""
+        return np.unique(np.concatenate([np.append(s.random, s.pool) for s in self.samples]))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch with what is sampled of it, and where that goes; slots count up over the batches of a shard."""
+
+    batch: Batch
+    sampled: Numbers
+    """[sampled span]; rows of the batch."""
+    span_slot: int
+    """Slot of the first sampled span; the others follow."""
+    token_rows: Numbers
+    """[sampled token]; rows of the batch."""
+    token_positions: Numbers
+    """[sampled token]; positions within the span."""
+    token_slot: int
+    distinct: bool
+    """Whether its spans are of different documents."""
+
+
+def steps(plan: Plan, shard: Sequence[Batch]) -> Iterator[Step]:
+    """The batches of a shard, one after another, with what is sampled of each."""
+    is_sampled = np.zeros(len(plan.corpus.span_document), dtype=bool)
+    is_sampled[plan.sampled_spans] = True
+    span_slot = token_slot = 0
+    for batch in shard:
+        sampled = np.flatnonzero(is_sampled[batch.spans])
+        rows, chosen = _tokens_of(plan.tokens, batch.spans)
+        documents = np.unique(plan.corpus.span_document[batch.spans])
+        yield Step(
+            batch,
+            sampled,
+            span_slot,
+            rows,
+            plan.tokens.positions[chosen],
+            token_slot,
+            distinct=len(documents) == len(batch.spans),
+        )
+        span_slot += len(sampled)
+        token_slot += len(rows)
+
+
+def slots(plan: Plan, shard: Sequence[Batch]) -> tuple[Numbers, Numbers]:
+    """What is in the slots of a shard: numbers of its sampled spans, and indices of its sampled tokens."""
+    sampled = plan.sampled_spans
+    spans = [batch.spans[np.isin(batch.spans, sampled)] for batch in shard]
+    tokens = [_tokens_of(plan.tokens, batch.spans)[1] for batch in shard]
+    empty = np.empty(0, dtype=np.int64)
+    return np.concatenate([empty, *spans]), np.concatenate([empty, *tokens])
 
 
 def batches(corpus: TokenCorpus, spans: Numbers, batch_size: int) -> list[Numbers]:
-    """Span numbers in batches of one length each, longest first, in corpus order within a length.
+    """Span numbers in batches of one length each, longest first.
 
-    Padding would waste up to half of the work on short spans, and would have to be masked everywhere.
+    Padding would waste up to half of the work on short spans, and would have to be masked everywhere. Within a length all
+    documents' first spans come before any second one: the more documents a neuron has seen, the less is new to it.
     """
     lengths = corpus.span_length[spans]
-    ordered = spans[np.lexsort((spans, -lengths))]
+    ordered = spans[np.lexsort((spans, corpus.span_start[spans], -lengths))]
     lengths = corpus.span_length[ordered]
     groups = np.split(ordered, np.flatnonzero(np.diff(lengths)) + 1) if len(ordered) else []
-    return [
-        group[at : at + batch_size] for group in groups for at in range(0, len(group), batch_size)
-    ]
+    result = []
+    for group in groups:
+        size = max(1, batch_size * corpus.info.seq_len // int(corpus.span_length[group[0]]))
+        result += [group[at : at + size] for at in range(0, len(group), size)]
+    return result
+
+
+def _tokens_of(sample: TokenSample, spans: Numbers) -> tuple[Numbers, Numbers]:
+    """The sampled tokens of some spans: their rows among these, and their indices in the sample."""
+    starts = np.searchsorted(sample.spans, spans)
+    counts = np.searchsorted(sample.spans, spans, side="right") - starts
+    rows = np.repeat(np.arange(len(spans)), counts)
+    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return rows, np.repeat(starts, counts) + within
+
+
+def _sample_tokens(corpus: TokenCorpus, config: CollectConfig) -> TokenSample:
+    first = corpus.info.first
+    ends = np.cumsum(corpus.span_length - first)
+    total = int(ends[-1])
+    random = np.random.default_rng((config.seed, _TOKEN_SAMPLE))
+    size = min(config.sample_tokens, total // _TOKENS_PER_SAMPLED)
+    chosen = np.sort(random.choice(total, size, replace=False, shuffle=False))
+    spans = np.searchsorted(ends, chosen, side="right")
+    before = ends[spans] - (corpus.span_length[spans] - first)
+    return TokenSample(spans, chosen - before + first)
 
 
 def _sample_split(
@@ -108,8 +244,5 @@ def _sample_split(
 
 def _ticket(corpus: TokenCorpus, span: int, seed: int) -> str:
     document = corpus.documents[int(corpus.span_document[span])].document
-    return _hash(f"{seed}:{document.sha256}:{int(corpus.span_start[span])}")
-
-
-def _hash(text: str) -> str:
+    text = f"{seed}:{document.sha256}:{int(corpus.span_start[span])}"
     return hashlib.sha256(text.encode()).hexdigest()

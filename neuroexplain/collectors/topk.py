@@ -1,11 +1,13 @@
 """The strongest spans of every neuron of a layer, streaming and exact, at most one of a document.
 
-A span is compared with the weakest that its neuron keeps, and only if it beats that do the activations of its tokens
-get copied, straight into the place of the one that goes. A neuron's threshold soon turns nearly everything away, so the
-cost falls as the corpus grows, no second pass is needed for the activations, and nothing is stored per span or batch.
+A span is compared with the weakest that its neuron keeps, and only if it beats that are the activations of its tokens
+copied. They wait in a buffer until there are enough of them to be sorted in together, into the places of those that go.
+A neuron's threshold soon turns nearly everything away, so the cost falls as the corpus grows, no second pass is needed
+for the activations, and nothing is stored per span or batch.
 
-Every span has a 64-bit key, the rounded peak above the (inverted) span number: sorting keys sorts by peak, with the
-earlier span first among equals. A document's best key only grows, and so does a neuron's threshold, so the spans that are
+Every span has a 64-bit key, the peak rounded to float16's 11 digits above the (inverted) span number: sorting keys sorts
+by peak, with the earlier span first among equals. Rounded, because the same text in a batch of another shape gives
+activations that differ by a few millionths: such noise must not order them. A document's best key only grows, and so does a neuron's threshold, so the spans that are
 kept in the end are the same whatever the order of arrival: a function of the corpus alone.
 """
 
@@ -16,129 +18,257 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroexplain.collectors.traces import from_bits, pack
-from neuroexplain.records import Floats
+from neuroexplain.collectors.traces import LARGEST, pack, unpack
+from neuroexplain.records import POLARITIES, Floats
+
+Arrays = dict[str, NDArray[np.generic]]
+"""State by name, as it is saved."""
 
 _SPAN_BITS = 32
 _SPAN_MASK = (1 << _SPAN_BITS) - 1
 _SMALLEST_PEAK = np.float32(2.0**-126)
+_NOTHING = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """The kept spans of every neuron, strongest first; [neuron, rank]."""
+class Candidates:
+    """Spans that may be among the strongest of some sides; arrays are [row]."""
 
-    spans: NDArray[np.int64]
-    """Span numbers, -1 where there are fewer."""
-    peaks: Floats
-    """On the polarity's side, rounded as the traces are; 0 where there is no span."""
-    positions: NDArray[np.int32]
-    """Token of the peak within the span."""
+    sides: NDArray[np.int64]
+    """A neuron's upper tail has the neuron's number; its lower tail that number plus the layer's width."""
+    keys: NDArray[np.int64]
     traces: NDArray[np.float16]
-    """[neuron, rank, token]; signed."""
+    """[row, token]; signed."""
     exponents: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def at(self, rows: NDArray[np.bool_]) -> Candidates:
+        """Some of the rows."""
+        return Candidates(
+            self.sides[rows], self.keys[rows], self.traces[rows], self.exponents[rows]
+        )
 
 
 class TopSpans:
-    """The k strongest spans of every neuron of one layer, split and polarity.
+    """The k strongest spans of both polarities of every neuron of one layer and split.
 
     Args:
-        n_neurons: width of the layer.
-        k: spans kept per neuron.
+        width: neurons of the layer.
+        k: spans kept per neuron and polarity.
         seq_len: longest span, in tokens.
-        polarity: +1 keeps the largest activations, -1 the smallest.
         span_document: document of every span of the corpus, [span].
     """
 
-    def __init__(
-        self, n_neurons: int, k: int, seq_len: int, polarity: int, span_document: NDArray[np.int64]
-    ) -> None:
-        self.polarity = polarity
-        self.threshold = np.full(n_neurons, _SMALLEST_PEAK, dtype=np.float32)
-        """[neuron]; peaks below it on the polarity's side need not be offered."""
+    def __init__(self, width: int, k: int, seq_len: int, span_document: NDArray[np.int64]) -> None:
+        sides = len(POLARITIES) * width
+        self.k = k
+        self.weakest = np.full(sides, _SPAN_MASK)
+        """[side]; number of the weakest kept span, which wins against later ones of the same rounded peak."""
+        self.reaching = np.full(sides, _SMALLEST_PEAK, dtype=np.float32)
+        """[side]; smallest peak that may be rounded to that of the weakest kept span."""
+        self.beating = self.reaching.copy()
+        """[side]; smallest peak that may be rounded to a larger one. Where activations saturate (GELU never falls below
+        -0.17), nearly every span reaches the same rounded peak, and only this keeps later ones from being offered."""
         self._document_of = span_document
-        self._keys = np.zeros((n_neurons, k), dtype=np.int64)
-        self._documents = np.full((n_neurons, k), -1, dtype=np.int64)
-        self._traces = np.zeros((n_neurons, k, seq_len), dtype=np.float16)
-        self._exponents = np.zeros((n_neurons, k), dtype=np.int8)
-        self._weakest = np.zeros(n_neurons, dtype=np.int64)
+        # Empty places have negative keys, each another, so that no two keys of a side are ever equal.
+        self._keys = np.tile(-np.arange(1, k + 1), (sides, 1))
+        self._documents = np.full((sides, k), -1, dtype=np.int32)
+        self._traces = np.zeros((sides, k, seq_len), dtype=np.float16)
+        self._exponents = np.zeros((sides, k), dtype=np.int8)
+        self._waiting: list[Candidates] = []
+        self._n_waiting = 0
+        self._span_of: dict[int, int] = {}
+        """Of every document that is waiting, one span."""
+        self._repeated = False
+        """Whether several spans of one document may be waiting."""
 
     def offer(
         self,
-        neurons: NDArray[np.int64],
+        sides: NDArray[np.int64],
         spans: NDArray[np.int64],
         peaks: Floats,
         traces: Floats,
     ) -> None:
-        """Consider some spans for some neurons.
+        """Consider some spans for some sides.
 
         Args:
-            neurons: [row]
-            spans: [row]; span numbers.
+            sides: [row]
+            spans: [row]; span numbers, ascending.
             peaks: [row]; largest activation on the polarity's side, above 0.
             traces: [row, token]; signed activations of all tokens of each span.
         """
-        if not len(neurons):
-            return
         packed, exponents = pack(traces)
         # Rounded as the trace is, so that spans are ranked by what is stored.
-        stored = np.ldexp(peaks, -exponents).astype(np.float16).astype(np.float32)
-        bits = np.ldexp(stored, exponents).view(np.int32).astype(np.int64)
-        keys = np.where(bits > 0, (bits << _SPAN_BITS) | (_SPAN_MASK - spans), 0)
-        # One span a neuron at a time, so that each sees what the one before has changed.
-        order = np.argsort(neurons, kind="stable")
-        ordered = neurons[order]
-        turn = np.arange(len(order)) - np.searchsorted(ordered, ordered)
-        for now in range(int(turn.max()) + 1):
-            rows = order[turn == now]
-            self._insert(neurons[rows], spans[rows], keys[rows], packed, exponents, rows)
+        halves, _ = pack(np.ldexp(peaks, -exponents)[:, None])
+        bits = unpack(halves, exponents)[:, 0].view(np.int32).astype(np.int64)
+        keys = (bits << _SPAN_BITS) | (_SPAN_MASK - spans)
+        offered = Candidates(sides, keys, packed, exponents)
+        if not bits.all():
+            offered = offered.at(bits > 0)  # the others round to 0
+        self._waiting.append(offered)
+        self._n_waiting += len(offered)
+        self._note(spans[np.flatnonzero(np.diff(spans, prepend=-1))])
+        if self._n_waiting >= len(self._keys):
+            self.settle()
 
-    def _insert(
-        self,
-        neurons: NDArray[np.int64],
-        spans: NDArray[np.int64],
-        keys: NDArray[np.int64],
-        packed: NDArray[np.float16],
-        exponents: NDArray[np.int8],
-        rows: NDArray[np.int64],
-    ) -> None:
-        """Put one span into each of some neurons, in the place of its document's other span or of the weakest."""
-        documents = self._document_of[spans]
-        same = self._documents[neurons] == documents[:, None]
-        place = np.where(same.any(axis=1), same.argmax(axis=1), self._weakest[neurons])
-        better = np.flatnonzero(keys > self._keys[neurons, place])
-        neurons, place, rows = neurons[better], place[better], rows[better]
-        self._keys[neurons, place] = keys[better]
-        self._documents[neurons, place] = documents[better]
-        self._traces[neurons, place, : packed.shape[1]] = packed[rows]
-        self._traces[neurons, place, packed.shape[1] :] = 0
-        self._exponents[neurons, place] = exponents[rows]
-        weakest = self._keys[neurons].argmin(axis=1)
-        self._weakest[neurons] = weakest
-        least = _peaks(self._keys[neurons, weakest])
-        self.threshold[neurons] = np.maximum(least, _SMALLEST_PEAK)
+    def settle(self) -> None:
+        """Sort in what is waiting, and raise the thresholds."""
+        if not self._n_waiting:
+            return
+        waiting = self._joined()
+        self._waiting, self._n_waiting, self._span_of = [], 0, {}
+        documents = self._document_of[spans_of(waiting.keys)]
+        rows = _in_order(waiting)
+        if self._repeated:
+            rows = rows[_first_of_document(waiting.sides[rows], documents[rows])]
+        rows = self._improve(waiting, documents, rows)
+        self._repeated = False
+        if len(rows):
+            self._insert(waiting, documents, rows)
 
-    def ranked(self, first: int) -> Ranked:
-        """The kept spans, strongest first; peaks are sought behind the `first` leading tokens."""
-        order = np.argsort(-self._keys, axis=1)
-        keys = np.take_along_axis(self._keys, order, axis=1)
-        traces = np.take_along_axis(self._traces, order[:, :, None], axis=1)
-        return Ranked(
-            spans=np.where(keys > 0, _SPAN_MASK - (keys & _SPAN_MASK), -1),
-            peaks=_peaks(keys),
-            positions=(_ordered(traces[:, :, first:], self.polarity).argmax(axis=2) + first).astype(
-                np.int32
-            ),
-            traces=traces,
-            exponents=np.take_along_axis(self._exponents, order, axis=1),
+    def arrays(self) -> Arrays:
+        """The state, once nothing is waiting."""
+        self.settle()
+        return {"keys": self._keys, "traces": self._traces, "exponents": self._exponents}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take over a state that `arrays` gave."""
+        self._keys = arrays["keys"].astype(np.int64)
+        self._traces = arrays["traces"].astype(np.float16)
+        self._exponents = arrays["exponents"].astype(np.int8)
+        taken = self._keys > 0
+        documents = self._document_of[np.where(taken, spans_of(self._keys), 0)]
+        self._documents = np.where(taken, documents, -1).astype(np.int32)
+        self._raise_thresholds(np.arange(len(self._keys)), self._keys.min(axis=1))
+
+    def merge(self, arrays: Arrays) -> None:
+        """Consider all that another state of the same layer and split keeps."""
+        keys = arrays["keys"].astype(np.int64)
+        sides, places = np.nonzero(keys > 0)
+        traces = arrays["traces"][sides, places].astype(np.float16)
+        exponents = arrays["exponents"][sides, places].astype(np.int8)
+        self._waiting.append(Candidates(sides, keys[sides, places], traces, exponents))
+        self._n_waiting += len(sides)
+        self._repeated = True
+        self.settle()
+
+    def _note(self, spans: NDArray[np.int64]) -> None:
+        """Find out whether a document has another span waiting: looking for such pairs takes time."""
+        for span, document in zip(spans.tolist(), self._document_of[spans].tolist(), strict=True):
+            if self._span_of.setdefault(document, span) != span:
+                self._repeated = True
+
+    def _joined(self) -> Candidates:
+        """All that is waiting, traces with zeros beyond a span's end."""
+        traces = np.zeros((self._n_waiting, self._traces.shape[2]), dtype=np.float16)
+        at = 0
+        for part in self._waiting:
+            traces[at : at + len(part), : part.traces.shape[1]] = part.traces
+            at += len(part)
+        return Candidates(
+            np.concatenate([part.sides for part in self._waiting]),
+            np.concatenate([part.keys for part in self._waiting]),
+            traces,
+            np.concatenate([part.exponents for part in self._waiting]),
         )
 
+    def _improve(
+        self, waiting: Candidates, documents: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Take the better span of every document that its side has already; returns the other rows."""
+        same = self._documents[waiting.sides[rows]] == documents[rows, None]
+        known = same.any(axis=1)
+        if known.any():
+            again, places = rows[known], same[known].argmax(axis=1)
+            better = waiting.keys[again] > self._keys[waiting.sides[again], places]
+            self._put(waiting, documents, again[better], places[better])
+            rows = rows[~known]
+        return rows
 
-def _peaks(keys: NDArray[np.int64]) -> Floats:
-    return from_bits((keys >> _SPAN_BITS).astype(np.int32))
+    def _insert(
+        self, waiting: Candidates, documents: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> None:
+        """Let new documents' spans, in order, take the places of weaker ones.
+
+        Of a side's kept and new keys, all different, the k largest stay: as many new ones come in as old ones go.
+        """
+        of_row = waiting.sides[rows]
+        starts = np.flatnonzero(np.diff(of_row, prepend=-1))
+        counts = np.diff(starts, append=len(rows))
+        sides = of_row[starts]
+        rank = np.arange(len(rows)) - np.repeat(starts, counts)
+        side = np.repeat(np.arange(len(sides)), counts)
+        hopeful = rank < self.k
+        rows, rank, side = rows[hopeful], rank[hopeful], side[hopeful]
+        width = min(int(counts.max()), self.k)
+        new = np.full((len(sides), width), _NOTHING)
+        new[side, rank] = waiting.keys[rows]
+        old = self._keys[sides]
+        least = np.partition(np.concatenate([old, new], axis=1), width, axis=1)[:, width]
+        places = np.nonzero(old < least[:, None])[1]
+        coming = new[side, rank] >= least[side]
+        self._put(waiting, documents, rows[coming], places)
+        self._raise_thresholds(sides, least)
+
+    def _put(
+        self,
+        waiting: Candidates,
+        documents: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        places: NDArray[np.int64],
+    ) -> None:
+        sides = waiting.sides[rows]
+        self._keys[sides, places] = waiting.keys[rows]
+        self._documents[sides, places] = documents[rows]
+        self._traces[sides, places] = waiting.traces[rows]
+        self._exponents[sides, places] = waiting.exponents[rows]
+
+    def _raise_thresholds(self, sides: NDArray[np.int64], least: NDArray[np.int64]) -> None:
+        keys = np.maximum(least, 0)
+        peaks = np.maximum(peaks_of(keys), _SMALLEST_PEAK)
+        self.weakest[sides] = np.where(keys > 0, spans_of(keys), _SPAN_MASK)
+        self.reaching[sides], self.beating[sides] = _rounded_to(peaks)
 
 
-def _ordered(halves: NDArray[np.float16], polarity: int) -> NDArray[np.int16]:
-    """Float16 numbers as integers of which the largest positive one is the largest on the polarity's side."""
-    bits = halves.view(np.int16)
-    return bits if polarity > 0 else bits ^ np.int16(-0x8000)
+def spans_of(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Span numbers of keys above 0."""
+    return _SPAN_MASK - (keys & _SPAN_MASK)
+
+
+def peaks_of(keys: NDArray[np.int64]) -> Floats:
+    """Peaks of keys, on the polarity's side, rounded as the traces are."""
+    return (keys >> _SPAN_BITS).astype(np.int32).view(np.float32)
+
+
+def _rounded_to(peaks: Floats) -> tuple[Floats, Floats]:
+    """The smallest float32 that may be rounded to each peak, and the smallest that may be rounded to more."""
+    plain = peaks < LARGEST
+    halves = np.where(plain, peaks, 1).astype(np.float16)
+    below, above = (
+        np.nextafter(halves, np.float16(end)).astype(np.float32) for end in (-np.inf, np.inf)
+    )
+    # Halfway to its neighbours; peaks that are stored with an exponent are left to the exact comparison.
+    coarse = peaks * np.float32(1 - 2**-10)
+    reaching = np.where(plain, (peaks + below) / 2, coarse)
+    beating = np.where(plain, (peaks + above) / 2, coarse)
+    return np.maximum(reaching, _SMALLEST_PEAK), np.maximum(beating, _SMALLEST_PEAK)
+
+
+def _in_order(waiting: Candidates) -> NDArray[np.int64]:
+    """Rows by side, the largest key of each first."""
+    rows = np.argsort(-waiting.keys)
+    sides = waiting.sides[rows]
+    # Numbers of 16 bits are sorted by their digits, in a fraction of the time.
+    small = sides.astype(np.uint16) if sides.max() < 1 << 16 else sides
+    return rows[small.argsort(kind="stable")]
+
+
+def _first_of_document(sides: NDArray[np.int64], documents: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of ordered rows are the first of their side and document."""
+    pair = sides << _SPAN_BITS | documents
+    order = pair.argsort(kind="stable")
+    first = np.empty(len(pair), dtype=bool)
+    first[order] = np.diff(pair[order], prepend=-1) != 0
+    return first

@@ -1,4 +1,7 @@
-"""Readers of corpus files: plain text, JSON lines and Parquet; each yields (text, source) and never holds a whole file."""
+"""Readers of corpus files: plain text, JSON lines and Parquet; each yields (value, source).
+
+A value is a text, or whatever else the record holds in its field. None of them holds a whole file.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,29 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from neuroexplain.errors import CorpusError
 
-Texts = Iterator[tuple[str, str]]
-_ROWS = 1024
+Records = Iterator[tuple[object, str]]
+LONGEST = 2**27
+"""Bytes of the longest document of a file, so that one without blank lines does not fill the memory."""
+MESSAGES = "messages"
+"""Field that is read where there is no field `text`: the usual one for conversations."""
+_ROWS = 256
 
 
-def text(path: Path, _field: str) -> Texts:
+def text(path: Path, _field: str) -> Records:
     """Documents of a text file: blocks between blank lines. Source is `FILE:LINE` of the first line."""
     block: list[str] = []
-    begin = 0
+    begin = size = 0
     for number, line in _lines(path):
         if line.strip():
-            begin = begin if block else number
+            begin, size = (begin, size + len(line)) if block else (number, len(line))
             block.append(line)
+            if size > LONGEST:
+                raise _too_long(f"{path}:{begin}")
         elif block:
             yield "\n".join(block), f"{path}:{begin}"
             block = []
@@ -29,7 +39,7 @@ def text(path: Path, _field: str) -> Texts:
         yield "\n".join(block), f"{path}:{begin}"
 
 
-def jsonl(path: Path, field: str) -> Texts:
+def jsonl(path: Path, field: str) -> Records:
     """Documents of a file with one JSON object a line; blank lines are skipped. Source is `FILE:LINE`."""
     for number, line in _lines(path):
         if not line.strip():
@@ -41,15 +51,18 @@ def jsonl(path: Path, field: str) -> Texts:
             raise CorpusError(
                 f"{where}: bad JSON, {error.msg} at column {error.colno}; write one JSON object a line"
             ) from None
+        except (ValueError, RecursionError) as error:
+            raise CorpusError(
+                f"{where}: JSON that cannot be read ({one_line(error)}); correct or delete the line"
+            ) from None
         if not isinstance(record, dict):
             raise CorpusError(
                 f"{where}: a JSON {type(record).__name__}, not an object; write one object a line"
             )
-        check_field(record, field, where)
-        yield as_text(record[field], field, where), where
+        yield record[present_field(record, field, where)], where
 
 
-def parquet(path: Path, field: str) -> Texts:
+def parquet(path: Path, field: str) -> Records:
     """Documents of a Parquet file, read by row group. Source is `FILE:ROW`, from 1."""
     try:
         import pyarrow
@@ -58,18 +71,17 @@ def parquet(path: Path, field: str) -> Texts:
         raise missing_package("pyarrow", "parquet", str(path)) from None
     try:
         with reader.ParquetFile(path) as file:
-            check_field(file.schema_arrow.names, field, str(path))
+            name = present_field(file.schema_arrow.names, field, str(path))
             row = 0
-            for batch in file.iter_batches(batch_size=_ROWS, columns=[field]):
+            for batch in file.iter_batches(batch_size=_ROWS, columns=[name]):
                 for value in batch.column(0).to_pylist():
                     row += 1
-                    where = f"{path}:{row}"
-                    yield as_text(value, field, where), where
+                    yield value, f"{path}:{row}"
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise CorpusError(f"{path}: cannot be read as Parquet ({one_line(error)})") from None
 
 
-READERS: dict[str, Callable[[Path, str], Texts]] = {
+READERS: dict[str, Callable[[Path, str], Records]] = {
     ".txt": text,
     ".txt.gz": text,
     ".jsonl": jsonl,
@@ -78,37 +90,25 @@ READERS: dict[str, Callable[[Path, str], Texts]] = {
 }
 
 
-def reader_of(path: Path) -> Callable[[Path, str], Texts] | None:
+def reader_of(path: Path) -> Callable[[Path, str], Records] | None:
     """The reader for a file's name, or None where the name ends in none of the known ways."""
     name = path.name.lower()
     return next((reader for end, reader in READERS.items() if name.endswith(end)), None)
 
 
-def check_field(fields: Iterable[str], field: str, where: str) -> None:
-    """Check that a record has the wanted field.
+def present_field(fields: Iterable[str], field: str, where: str) -> str:
+    """The wanted field, or `messages` where there is no field `text`.
 
     Raises:
-        CorpusError: it has not; the message lists those that it has.
+        CorpusError: a record has neither; the message lists the fields that it has.
     """
     names = list(fields)
-    if field not in names:
-        raise CorpusError(
-            f'{where}: no field "{field}"; fields present: {", ".join(names) or "none"}; '
-            "choose one with --text-field"
-        )
-
-
-def as_text(value: object, field: str, where: str) -> str:
-    """A field's value, which must be text.
-
-    Raises:
-        CorpusError: it is something else.
-    """
-    if isinstance(value, str):
-        return value
-    kind = "empty" if value is None else f"of type {type(value).__name__}"
+    if field in names:
+        return field
+    if field == "text" and MESSAGES in names:
+        return MESSAGES
     raise CorpusError(
-        f'{where}: field "{field}" is {kind}, not text; choose a text field with --text-field'
+        f'{where}: no field "{field}"; fields present: {", ".join(names) or "none"}; choose one with --text-field'
     )
 
 
@@ -128,18 +128,33 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines without their ends, from 1.
 
     Raises:
-        CorpusError: the file cannot be read, or is not UTF-8; the message names the byte.
+        CorpusError: the file cannot be read, is not UTF-8 (the message names the byte), or has an endless line.
     """
-    offset = 0
+    begin = 0
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            for number, raw in enumerate(file, 1):
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                yield number, line.rstrip("\r\n")
-                offset += len(raw)
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{path}: byte {offset + error.start} is not UTF-8; save the file as UTF-8"
-        ) from None
+            for number, raw in enumerate(iter(partial(file.readline, LONGEST + 1), b""), 1):
+                if len(raw) > LONGEST:
+                    raise _too_long(f"{path}:{number}")
+                yield number, _decoded(raw, begin, number, path).rstrip("\r\n")
+                begin += len(raw)
     except (OSError, EOFError, zlib.error) as error:
         raise CorpusError(f"{path}: cannot be read ({one_line(error)})") from None
+
+
+def _decoded(raw: bytes, begin: int, number: int, path: Path) -> str:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        unpacked = " of the unpacked text" if path.suffix.lower() == ".gz" else ""
+        raise CorpusError(
+            f"{path}: byte {begin + error.start}{unpacked} (line {number}) is not UTF-8; save the file as UTF-8"
+        ) from None
+    return text.removeprefix("\ufeff") if number == 1 else text
+
+
+def _too_long(where: str) -> CorpusError:
+    return CorpusError(
+        f"{where}: a document of more than {LONGEST >> 20} MiB; part documents with blank lines (.txt) or write one a "
+        "line (.jsonl)"
+    )

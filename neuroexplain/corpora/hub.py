@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuroexplain.corpora.files import Texts, as_text, check_field, missing_package, one_line
+from neuroexplain.corpora.files import Records, missing_package, one_line, present_field
 from neuroexplain.errors import CorpusError
 
 _SPLITS = ("train", "validation", "valid", "dev", "test")
@@ -29,11 +29,11 @@ def parse(spec: str) -> tuple[str, str | None, str]:
     return name, config or None, split or "train"
 
 
-def read(spec: str, field: str) -> Texts:
-    """Documents of a dataset in its own order. Source is `hf:NAME… row ROW`, from 1.
+def read(spec: str, field: str) -> Records:
+    """Values of a dataset's field in its own order. Source is `hf:NAME… row ROW`, from 1.
 
     Raises:
-        CorpusError: the package `datasets` is missing, the dataset cannot be found or read, or a row has no text.
+        CorpusError: the package `datasets` is missing, the dataset cannot be found or read, or a row has no such field.
     """
     name, config, split = parse(spec)
     try:
@@ -44,7 +44,6 @@ def read(spec: str, field: str) -> Texts:
         rows = datasets.load_dataset(name, config, split=split, streaming=True)
         for number, row in enumerate(rows, 1):
             where = f"{spec} row {number}"
-            check_field(row, field, where)
-            yield as_text(row[field], field, where), where
+            yield row[present_field(row, field, where)], where
     except (datasets.exceptions.DatasetsError, OSError, ValueError, RuntimeError) as error:
         raise CorpusError(f"{spec}: cannot be read ({one_line(error)})") from None

@@ -1,5 +1,6 @@
 """Subject models: the only code that loads and runs them."""
 
 from neuroexplain.subjects.model import Subject
+from neuroexplain.subjects.sites import LayerActivations, OnLayer
 
-__all__ = ["Subject"]
+__all__ = ["LayerActivations", "OnLayer", "Subject"]

@@ -37,8 +37,11 @@ def load(
     dtype: str = "float32",
     allow_pickle: bool = False,
     trust_remote_code: bool = False,
+    weights: bool = True,
 ) -> Loaded:
     """Load a subject's model, with its language-modelling head or without.
+
+    Without its weights the model has shapes alone, and no hash.
 
     Raises:
         SubjectError: it cannot be found or loaded; the message says what to do.
@@ -55,6 +58,8 @@ def load(
     common = {"trust_remote_code": trust_remote_code}
     with _quiet(), _explained(spec, location, allow_pickle):
         tokenizer = AutoTokenizer.from_pretrained(source, **common)
+        if not weights:
+            return Loaded(location.name, _shapes(auto, source, common), tokenizer, "")
         model, report = auto.from_pretrained(
             source,
             dtype=getattr(torch, dtype),
@@ -67,6 +72,16 @@ def load(
     model.to(target)
     model.requires_grad_(False)
     return Loaded(location.name, model, tokenizer, _weights_sha256(location, source, model))
+
+
+def _shapes(auto: Any, source: str | Path, common: dict[str, Any]) -> Any:
+    """The model without memory for its weights."""
+    import torch
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(source, **common)
+    with torch.device("meta"):
+        return auto.from_config(config, **common).eval()
 
 
 def load_causal_lm(

@@ -1,107 +1,115 @@
-"""Where the neurons of a model are: the input of every MLP's output projection.
+"""What a neuron can be: the vectors of a site, one site per layer.
 
-That input is the post-activation neuron: `gelu(W_in x)` for GPT-2, GPT-NeoX, BERT, OPT and Phi, and
-`act(W_gate x) * (W_up x)` for gated MLPs such as Llama's. It is found by shape, not by a list of names: inside a block of
-the model's layer list, and outside attention and state-space mixers, a linear map I -> hidden that is fed by one hidden -> I (or 2 I, when gate
-and up are one matrix).
+    mlp         input of the MLP's output projection: the neuron after its activation, `gelu(W_in x)` in GPT-2 and BERT,
+                `act(W_gate x) * (W_up x)` in gated MLPs such as Llama's. In a mixture of experts the same of every routed
+                expert, one expert after the other; experts shared by all tokens are reached by a module path.
+    resid       the residual stream: what the block hands to the next.
+    attention   input of the attention's output projection: its heads side by side, index = head * head_dim + component.
+    PATH:input  what goes into a module (or `:output`, what comes out), `{}` in its path for the layer's number.
+
+On any of them a sparse autoencoder may sit, whose latents are then the neurons.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from neuroexplain.errors import SubjectError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-_MIXER = re.compile(r"att(n|ention)|mamba|mixer|ssm", re.IGNORECASE)
-"""Names of modules that mix positions: their projections look like an MLP's."""
+    from neuroexplain.subjects.sae import SparseAutoencoder
+
+Side = Literal["input", "output", "experts"]
+
+NAMED = ("mlp", "resid", "attention")
+"""Sites that are found by rule."""
+PATH_FORM = "'PATH.{}.TO.MODULE:input' (or :output), with {} for the layer's number"
+_PATH = re.compile(r"(?P<path>[^:\s]+):(?P<side>input|output)")
 
 
 @dataclass(frozen=True)
 class Site:
-    """One hook point: the module whose input holds the neurons of one layer."""
+    """One hook point: where the vectors of one layer are."""
 
     layer: int
     module_name: str
     module: nn.Module
     width: int
-    """Neurons."""
+    """Neurons; 0 where only a forward pass can tell."""
+    side: Side = "input"
+    """The module's input or output; `experts`: what goes into the down projections within it."""
+    call: int = 0
+    """The how manieth call of the module in a forward pass shows this layer."""
+    calls: int = 1
+    """Calls of the module in a forward pass: several where layers share their weights."""
+    decoder: bool = False
+    """In the second stack of an encoder-decoder, which reads the text behind a start token."""
+    experts: int = 0
+    """Experts whose neurons these are, in equal shares; 0: no mixture."""
+    heads: int = 0
+    """Attention heads whose components these are, in equal shares; 0: no heads."""
+    sae: SparseAutoencoder | None = None
+    """Its latents are the neurons."""
 
 
-def find_sites(model: nn.Module, hidden_size: int) -> list[Site]:
-    """The MLP output projections of a model, one per layer, in layer order.
+@dataclass(frozen=True)
+class LayerActivations:
+    """What one forward pass shows of a layer."""
+
+    layer: int
+    neurons: Tensor
+    """[batch, position, neuron], special tokens included, in the model's number type; latents in float32."""
+    content: slice
+    """Positions of the text's own tokens."""
+    routed: Tensor | None = None
+    """[batch, position, expert], for mixtures of experts: which of them computed the token.
+
+    The neurons of expert e are the e-th equal share of the neuron axis, and 0 where the token was not routed to it.
+    None: all neurons were computed for all tokens.
+    """
+
+
+OnLayer = Callable[[LayerActivations], None]
+"""Called once per layer."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """A site given by the user: a side of a module."""
+
+    text: str
+    """Of the module, `{}` for the layer's number; without it there is one layer, 0."""
+    side: Literal["input", "output"]
+
+
+def parse(spec: str) -> str | Path:
+    """A site's name, or the path that the user gave.
 
     Raises:
-        SubjectError: there are none, or a block has several and the rule cannot choose.
+        SubjectError: it is neither.
     """
-    sites = []
-    for layer, (name, block) in enumerate(_blocks(model)):
-        projections = [] if _MIXER.search(name) else _projections(block, hidden_size)
-        if not projections:
-            continue
-        inner, module, width = projections[-1]
-        # Where the MLP is as wide as the model its gate and up maps fit too; the last is the output projection.
-        fits = 3 if width == hidden_size else 1
-        if len(projections) > fits or any(w != width for _, _, w in projections):
-            others = [n for n, _, _ in projections[:-1]]
-            raise SubjectError(
-                f"{name} of {type(model).__name__} has several MLP projections ({', '.join(others)}, {inner}); "
-                "mixtures of experts are not supported yet"
-            )
-        sites.append(Site(layer, f"{name}.{inner}", module, width))
-    if not sites:
-        raise SubjectError(
-            f"{type(model).__name__} has no MLP projections to take neurons from: no block holds a linear map to the "
-            f"hidden size {hidden_size} that is fed by one from it; experts, attention and state spaces do not count"
-        )
-    return sites
+    if spec in NAMED:
+        return spec
+    match = _PATH.fullmatch(spec)
+    if match is None or match["path"].count("{}") > 1:
+        raise SubjectError(f'unknown site "{spec}"; known: {", ".join(NAMED)}, or {PATH_FORM}')
+    return Path(match["path"], "input" if match["side"] == "input" else "output")
 
 
-def _blocks(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The entries of the model's outermost, longest module list: its layers."""
-    from torch import nn
+def short_name(spec: str, sae: str | None) -> str:
+    """What tells a subject at this site from the same at another, for its name; empty for `mlp`.
 
-    lists = [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList) and not re.search(r"\.\d+\.", f".{name}.")
-    ]
-    if not lists:
-        return []
-    name, layers = max(lists, key=lambda entry: len(entry[1]))
-    return [(f"{name}.{i}", block) for i, block in enumerate(layers)]
-
-
-def _projections(block: nn.Module, hidden: int) -> list[tuple[str, nn.Module, int]]:
-    maps = [
-        (name, module, shape)
-        for name, module in block.named_modules()
-        if (shape := _linear_shape(module)) is not None and not _MIXER.search(name)
-    ]
-    found = []
-    for place, (name, module, (n_in, n_out)) in enumerate(maps):
-        feeds = any(
-            n_out_b in (n_in, 2 * n_in) and n_in_b == hidden
-            for other, (_, _, (n_in_b, n_out_b)) in enumerate(maps)
-            if other != place
-        )
-        if n_out == hidden and feeds:
-            found.append((name, module, n_in))
-    return found
-
-
-def _linear_shape(module: nn.Module) -> tuple[int, int] | None:
-    """(in, out) of a linear map, whichever class and layout it has."""
-    from torch import nn
-    from transformers.pytorch_utils import Conv1D
-
-    if isinstance(module, nn.Linear):
-        return module.in_features, module.out_features
-    if isinstance(module, Conv1D):
-        n_in, n_out = module.weight.shape
-        return n_in, n_out
-    return None
+    >>> short_name("model.layers.{}.mlp.down_proj:input", None)
+    'mlp-down_proj-input'
+    """
+    if sae is not None:
+        return "sae"
+    if spec == "mlp":
+        return ""
+    behind = spec.partition("{}.")[2] or spec.replace("{}", "")
+    return re.sub(r"[^A-Za-z0-9_]+", "-", behind).strip("-")

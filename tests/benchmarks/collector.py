@@ -1,99 +1,124 @@
 """How fast the collector is beside the bare forward pass, batch by batch in one run.
 
-    python tests/benchmarks/collector.py [--tokens 400000] [--threads 1] [--shape minilm|gpt2] [--text FILE]
+    python tests/benchmarks/collector.py [--tokens 400000] [--threads 1] [--shape minilm|gpt2] [--keep top|all]
 
 Each batch goes through the bare model and through the collector, in alternating order; the ratio is that of the
-medians' sums over batches of equal shape, so that other work on the machine weighs on both alike. Memory is the peak
-above that of the bare pass.
+medians' sums over batches of equal shape, so that other work on the machine weighs on both alike. What the collector does
+between batches (ending a split, putting the layers together) is added to its time. Memory is the peak above that of the
+bare pass. `--keep top` keeps the strongest spans with the activations of all their tokens, `all` statistics and samples too.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import sys
+import tempfile
 import time
 from collections import defaultdict
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from neuroexplain.collectors.collect import in_order, run_batch
+from neuroexplain.collectors.collect import run_batch
 from neuroexplain.collectors.layer import LayerState
-from neuroexplain.collectors.plan import sample
+from neuroexplain.collectors.merge import merged
+from neuroexplain.collectors.part import Header, Part
+from neuroexplain.collectors.plan import Plan, steps
 from neuroexplain.config import CollectConfig
 from neuroexplain.recorded import CorpusInfo, TokenCorpus, TokenDocument
 from neuroexplain.records import SPLITS, Document
-from neuroexplain.subjects import Subject
+from neuroexplain.subjects import LayerActivations, Subject
 
 SEQ_LEN = 64
 SPANS_PER_DOCUMENT = 4
+BATCH = 32
 
 
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
     subject = _gpt2_shaped() if arguments.shape == "gpt2" else Subject.load("minilm")
-    corpus = _corpus(subject, arguments.tokens, arguments.text)
+    corpus = make_corpus(subject, arguments.tokens, arguments.text)
     config = CollectConfig(subject=arguments.shape, tokens=arguments.tokens)
-    bare, collected, peak = measure(subject, corpus, config)
+    if arguments.keep == "top":
+        config = replace(config, sample_tokens=0, random=0, quantile_bands=0)
+    bare, collected, memory = measure(subject, Plan.of(corpus, config, BATCH), arguments.keep)
     out = sys.stdout.write
     tokens = int(corpus.span_length.sum())
     neurons = sum(subject.info.widths)
     out(
-        f"{arguments.shape}: {neurons:,} neurons, {tokens:,} tokens, {arguments.threads} thread(s)\n"
+        f"{arguments.shape}: {neurons:,} neurons, {tokens:,} tokens, {arguments.threads} thread(s), keeping {arguments.keep}\n"
     )
     out(f"bare forward pass  {tokens / bare:10,.0f} tokens/s\n")
     out(f"collector          {tokens / collected:10,.0f} tokens/s, ratio {bare / collected:.3f}\n")
-    out(f"peak memory above the bare pass: {peak / 2**20:,.0f} MB\n")
+    out(f"peak memory above the bare pass: {memory / 2**20:,.0f} MB\n")
 
 
-def measure(
-    subject: Subject, corpus: TokenCorpus, config: CollectConfig
-) -> tuple[float, float, int]:
+def measure(subject: Subject, plan: Plan, keep: str) -> tuple[float, float, int]:
     """Seconds of the bare pass, seconds of the collector, peak bytes above the bare pass."""
-    states = {
-        layer: LayerState(layer, subject.sites[layer].width, corpus, config)
-        for layer in subject.layers
-    }
-    bare: dict[int, list[float]] = defaultdict(list)
-    ours: dict[int, list[float]] = defaultdict(list)
-    extra = 0.0
-    base = 0
-    for number, (split, drawn) in enumerate(zip(SPLITS, sample(corpus, config), strict=True)):
-        for state in states.values():
-            state.begin_split(split)
-        for at, (spans, keep) in enumerate(in_order(corpus, number, drawn, 32)):
-            both = [
-                partial(run_batch, subject, corpus, {}, spans, False),
-                partial(run_batch, subject, corpus, states, spans, keep),
+    widths = {layer: subject.sites[layer].width for layer in subject.layers}
+    header = Header("0" * 16, BATCH, 1, 1, widths, SEQ_LEN)
+    times: tuple[dict[int, list[float]], ...] = (defaultdict(list), defaultdict(list))
+    first = next(steps(plan, plan.batches))
+    reset_peak()
+    run_batch(subject, plan, (), first, lambda _: None)
+    base = peak()
+    between, split = 0.0, 0
+    with tempfile.TemporaryDirectory() as folder, Part(Path(folder), header) as part:
+        states = {
+            layer: LayerState(layer, width, plan, part.spools[layer], statistics=keep == "all")
+            for layer, width in widths.items()
+        }
+        for at, step in enumerate(steps(plan, plan.batches)):
+            start = time.perf_counter()
+            while split < step.batch.split:
+                part.save_split(split, states)
+                split += 1
+                for state in states.values():
+                    state.begin_split(split)
+            between += time.perf_counter() - start
+
+            def update(seen: LayerActivations) -> None:
+                states[seen.layer].update(seen, step)  # noqa: B023  called at once
+
+            both: list[Callable[[], None]] = [
+                lambda: run_batch(subject, plan, (), step, update),  # noqa: B023
+                lambda: run_batch(subject, plan, list(states), step, update),  # noqa: B023
             ]
-            times = [0.0, 0.0]
+            shape = len(step.batch.spans) * int(plan.corpus.span_length[step.batch.spans[0]])
             for which in (0, 1) if at % 2 else (1, 0):
                 start = time.perf_counter()
                 both[which]()
-                times[which] = time.perf_counter() - start
-                if not base and which == 0:
-                    base = _peak()
-            shape = len(spans) * int(corpus.span_length[spans[0]])
-            bare[shape].append(times[0])
-            ours[shape].append(times[1])
+                times[which][shape].append(time.perf_counter() - start)
         start = time.perf_counter()
-        for state in states.values():
-            state.end_split(split, drawn)
-        extra += time.perf_counter() - start
-    totals = [sum(statistics.median(t) * len(t) for t in times.values()) for times in (bare, ours)]
-    return totals[0], totals[1] + extra, _peak() - base
+        while split < len(SPLITS):
+            part.save_split(split, states)
+            split += 1
+        part.finish(len(plan.batches), states)
+        states.clear()
+        for _ in merged([part], plan):
+            pass
+        between += time.perf_counter() - start
+    totals = [sum(statistics.median(t) * len(t) for t in arm.values()) for arm in times]
+    return totals[0], totals[1] + between, peak() - base
 
 
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def peak() -> int:
+    """Most memory since `reset_peak`, in bytes (Linux)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) * 1024
 
 
-def _corpus(subject: Subject, tokens: int, text: str | None) -> TokenCorpus:
+def reset_peak() -> None:
+    """Forget the memory that loading took."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def make_corpus(subject: Subject, tokens: int, text: str | None) -> TokenCorpus:
     """Real text cut into documents of a few full spans; where it ends it begins again with another cut."""
     from neuroexplain.corpora import python_docs
 
@@ -146,6 +171,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=400_000)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--shape", choices=("minilm", "gpt2"), default="minilm")
+    parser.add_argument("--keep", choices=("top", "all"), default="all")
     parser.add_argument("--text", help="a text file; the Python documentation without it")
     return parser.parse_args()
 

@@ -13,12 +13,15 @@ import pytest
 
 from neuroexplain.catalogue import Catalogue, Collection
 from neuroexplain.recorded import (
+    QUANTILE_LEVELS,
     CorpusInfo,
     ExemplarBlock,
     LayerCollection,
+    LayerSketch,
     SubjectInfo,
     TokenCorpus,
     TokenDocument,
+    TokenTable,
 )
 from neuroexplain.records import (
     KINDS,
@@ -120,7 +123,7 @@ def make_layer(corpus: TokenCorpus, layer: int) -> LayerCollection:
     ]  # fmt: skip
     return LayerCollection(
         layer=layer,
-        n_tokens=144,
+        n_tokens=np.array([144, 144, 90, 12]),
         n_spans=27,
         mean=random.normal(size=WIDTH),
         std=random.random(WIDTH),
@@ -132,7 +135,27 @@ def make_layer(corpus: TokenCorpus, layer: int) -> LayerCollection:
         blocks=tuple(
             make_block(corpus, layer, split, kind, side) for split in SPLITS for kind, side in sides
         ),
+        sketch=make_sketch(corpus, layer),
     )
+
+
+def make_sketch(corpus: TokenCorpus, layer: int) -> LayerSketch:
+    """Random numbers; the last neuron of a layer is constant, and some have fewer token ids than others."""
+    random = np.random.default_rng([layer, 1])
+    known = np.concatenate([d.token_ids for d in corpus.documents[::3]])
+    shape = (2, WIDTH, 5)
+    counts = random.integers(1, 9, shape).astype(np.int32)
+    counts[0, 1, 3:] = counts[1, 2] = 0
+    table = TokenTable(
+        random.choice(known, shape),
+        random.normal(size=shape).astype(np.float32),
+        random.normal(size=shape).astype(np.float32),
+        counts,
+    )
+    quantiles = np.sort(random.normal(size=(WIDTH, len(QUANTILE_LEVELS))), axis=1)
+    directions = random.normal(scale=25, size=(WIDTH, 256)).round().astype(np.int8)
+    directions[-1] = 0
+    return LayerSketch(100, quantiles.astype(np.float32), table, directions)
 
 
 @pytest.fixture

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +15,14 @@ import pytest
 from neuroexplain.catalogue import Catalogue, Collection
 from neuroexplain.errors import CatalogueError
 from neuroexplain.levels import side
-from neuroexplain.recorded import ExemplarBlock, LayerCollection, SubjectInfo, TokenCorpus
-from neuroexplain.records import SPLITS, NeuronId
+from neuroexplain.recorded import (
+    ExemplarBlock,
+    LayerCollection,
+    SubjectInfo,
+    TokenCorpus,
+    TokenTable,
+)
+from neuroexplain.records import SPLITS, Explanation, NeuronId
 
 
 def kept(block: ExemplarBlock, index: int) -> list[int]:
@@ -84,6 +93,7 @@ def test_evidence_is_the_explain_split_of_one_side(
     assert evidence.n_spans == 9
     assert evidence.statistics.mean == layers[1].mean[3]
     assert evidence.statistics.troughs_excluded == 4
+    assert evidence.statistics.n_tokens == 12
 
 
 @pytest.mark.parametrize(
@@ -176,6 +186,75 @@ def test_newest_collection_is_current_and_shares_rows(
     assert counts == [1, 1, 9, 8, 4]
     again = catalogue.save_collection("newer", {}, subject, corpus, layers)
     assert again == newer.id
+
+
+def test_tokens_that_neurons_peak_on_are_counted(
+    catalogue: Catalogue,
+    collection: Collection,
+    corpus: TokenCorpus,
+    layers: list[LayerCollection],
+) -> None:
+    wanted = Counter(
+        (layer.layer, index, block.polarity, token)
+        for layer in layers
+        for block in layer.blocks
+        if (block.split, block.kind) == ("explain", "top")
+        for index in range(4)
+        for rank in kept(block, index)
+        for span in [corpus.span(int(block.spans[index, rank]))]
+        if (token := span.tokens[block.peak_positions[index, rank]].strip())
+    )
+    query = (
+        "SELECT layer, idx, polarity, token, n FROM peak_token "
+        "JOIN neuron ON neuron.id = peak_token.neuron_id"
+    )
+    with closing(sqlite3.connect(catalogue.path)) as connection:
+        found = {tuple(place): n for *place, n in connection.execute(query)}
+    assert found == wanted
+
+
+def test_layers_without_neurons_and_other_sites(
+    catalogue: Catalogue,
+    subject: SubjectInfo,
+    corpus: TokenCorpus,
+    layers: list[LayerCollection],
+) -> None:
+    site = "model.layers.{}.x:output"
+    changed = replace(subject, name="tiny.resid", site=site, widths=(4, 0, 4))
+    empty = without_neurons(replace(layers[0], layer=1))
+    catalogue.save_collection("k", {}, changed, corpus, [layers[0], empty, layers[1]])
+    found = catalogue.collection("tiny.resid")
+    assert (found.subject, found.layers) == (changed, (0, 1, 2))
+    with pytest.raises(CatalogueError, match=r"layer 1 of tiny\.resid has no neurons"):
+        catalogue.evidence(found, NeuronId("tiny.resid", 1, 0))
+    address = NeuronId.parse("tiny.resid/2/3-")
+    assert catalogue.show(address)["neuron"]["site"] == site
+    assert len(catalogue.fingerprint(found)) == 64
+    assert {n.layer for n, _ in catalogue.similar(address, limit=9)} <= {0, 2}
+    run = catalogue.begin_run("r", "explain", {}, {})
+    catalogue.save_explanation(run, found, "k", Explanation(address, "fixed", "ice", 1.0))
+    (row,) = catalogue.search("subject:tiny.resid ice").rows
+    assert row.neuron == "tiny.resid/2/3-"
+
+
+def without_neurons(layer: LayerCollection) -> LayerCollection:
+    def none(record: Any, names: Iterable[str]) -> dict[str, Any]:
+        return {name: getattr(record, name)[:0] for name in names}
+
+    per_neuron = ("spans", "peaks", "peak_positions", "activations", "exponents")
+    assert layer.sketch is not None
+    table = layer.sketch.token_table
+    moments = ("n_tokens", "mean", "std", "min", "max", "frac_positive")
+    return replace(
+        layer,
+        **none(layer, (*moments, "peaks_excluded", "troughs_excluded")),
+        blocks=tuple(replace(block, **none(block, per_neuron)) for block in layer.blocks),
+        sketch=replace(
+            layer.sketch,
+            **none(layer.sketch, ("quantiles", "directions")),
+            token_table=TokenTable(*(getattr(table, f.name)[:, :0] for f in fields(table))),
+        ),
+    )
 
 
 def test_an_interrupted_collection_leaves_nothing(

@@ -25,6 +25,8 @@ VIEWS = {
     "v_scores": "score_id explanation_id scorer simulator llm split value ci_low ci_high null_mean p_value floor n_tokens n_nonzero coverage reason",
     "v_llm_calls": "call_id request_sha256 run_id purpose model prompt_tokens completion_tokens cost_usd latency_ms status error created_at",
     "v_ngrams": "neuron_id rank ngram mean_response max_response count",
+    "v_quantiles": "neuron_id level value",
+    "v_token_responses": "neuron_id polarity rank token_id token mean extreme count",
     "v_runs": "run_id run_key command state started_at finished_at versions",
     "v_reviews": "review_id explanation_id reviewer verdict note seconds created_at",
 }
@@ -103,7 +105,7 @@ def test_tables_are_the_migrated_ones(path: Path) -> None:
         described.append({name: describe(seen, name) for name in names})
         engine.dispose()
     assert described[0] == described[1]
-    assert len(described[0]) == 18
+    assert len(described[0]) == 21
 
 
 def describe(seen: object, name: str) -> dict[str, object]:
@@ -187,7 +189,7 @@ def test_read_only_refuses_to_write(path: Path) -> None:
 def test_full_disk(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA max_page_count = 1")
-        with pytest.raises(CatalogueError, match="disk is full"), translated(path):
+        with pytest.raises(CatalogueError, match=r"disk of .* is full"), translated(path):
             connection.execute("CREATE TABLE big AS SELECT zeroblob(9999999) AS b")
 
 

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+from neuroexplain.catalogue import Catalogue
+from neuroexplain.records import NeuronId
 from tests.program import SMALL, neuroexplain
 
 
@@ -41,6 +45,42 @@ def test_show_json_is_the_contract(swept: Path) -> None:
     simulated = {(s["document"], s["start"]) for s in explanation["simulations"]}
     assert simulated and not simulated & seen, "a simulated span was never shown to the explainer"
     assert shown["ngrams"] and {"ngram", "mean_response", "count"} <= shown["ngrams"][0].keys()
+
+
+def test_show_tells_quantiles_and_the_strongest_tokens(swept: Path) -> None:
+    file = ("--catalogue", str(swept))
+    statistics = neuroexplain("show", "minilm/0/3", *file, "--json").json["statistics"]
+    levels = [float(level) for level in statistics["quantiles"]]
+    values = list(statistics["quantiles"].values())
+    assert levels == sorted(levels) and values == sorted(values) and 0.5 in levels
+    assert statistics["min"] <= values[0] <= values[-1] <= statistics["max"]
+    tokens = statistics["tokens"]
+    assert tokens and all({"token", "mean", "extreme", "count"} <= t.keys() for t in tokens)
+    assert all(0 < t["mean"] <= t["extreme"] <= statistics["max"] for t in tokens)
+    assert all(t["count"] >= 1 for t in tokens)
+    out = neuroexplain("show", "minilm/0/3", *file, COLUMNS="200").out
+    assert f"50 % {statistics['quantiles']['0.5']:.2f}" in out
+    first = tokens[0]
+    strongest = f'"{first["token"]}" {first["mean"]:.2f} ({first["count"]})'
+    assert f"strongest tokens, mean (times): {strongest}, " in out
+    lower = neuroexplain("show", "minilm/0/3-", *file, "--json").json["statistics"]["tokens"]
+    assert all(t["extreme"] <= t["mean"] < 0 for t in lower)
+
+
+def test_similar_neurons_and_views_agree_with_each_other(swept: Path) -> None:
+    with Catalogue(swept, read_only=True) as catalogue:
+        (first, strength), *others = catalogue.similar(NeuronId("minilm", 0, 3), limit=5)
+        assert 1 >= strength >= max(c for _, c in others) > 0
+        back = dict(catalogue.similar(first, limit=2000))
+        assert back[NeuronId("minilm", 0, 3)] == strength
+        wanted = catalogue.show(NeuronId("minilm", 0, 3))["statistics"]
+    with closing(sqlite3.connect(swept)) as connection:
+        rows = connection.execute(
+            "SELECT token, t.mean, extreme, count FROM v_token_responses AS t "
+            "JOIN v_neurons USING (neuron_id) WHERE idx = 3 AND polarity = 1 ORDER BY rank"
+        ).fetchall()
+    names = ("token", "mean", "extreme", "count")
+    assert rows == [tuple(t[name] for name in names) for t in wanted["tokens"]]
 
 
 def test_show_draws_real_over_simulated(swept: Path) -> None:

@@ -40,8 +40,17 @@ def test_parse_refuses_other_forms(spec: str) -> None:
 
 def test_local_directory_is_streamed(folder: Path) -> None:
     spec = f"hf:{folder}"
-    assert list(sources.read(spec)) == [("one", f"{spec} row 1"), ("two", f"{spec} row 2")]
-    assert [text for text, _ in sources.read(f"{spec}:test")] == ["three"]
+    found = [(t.text, t.source) for t in sources.read(spec)]
+    assert found == [("one", f"{spec} row 1"), ("two", f"{spec} row 2")]
+    assert [t.text for t in sources.read(f"{spec}:test")] == ["three"]
+
+
+def test_reading_stops_when_nobody_asks_for_more(folder: Path) -> None:
+    # The library reads blocks of ten megabytes.
+    rows = "".join(json.dumps({"text": f"{i} " + "x" * 20_000}) + "\n" for i in range(1200))
+    (folder / "train.jsonl").write_text(rows + "not JSON\n", encoding="utf-8")
+    texts = sources.read(f"hf:{folder}")
+    assert [next(texts).text[:2] for _ in range(3)] == ["0 ", "1 ", "2 "]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from neuroexplain.corpora import sources
+from neuroexplain.corpora import files, sources
 from neuroexplain.errors import CorpusError
 
 
@@ -24,13 +24,13 @@ def write_parquet(path: Path, **columns: list[object]) -> Path:
     return path
 
 
-def read_all(spec: str | Path, **options: str) -> list[tuple[str, str]]:
-    return list(sources.read(str(spec), **options))
+def read_all(spec: str | Path, text_field: str = "text") -> list[tuple[str, str]]:
+    return [(t.text, t.source) for t in sources.read(str(spec), text_field=text_field)]
 
 
-def error_of(spec: str | Path, **options: str) -> str:
+def error_of(spec: str | Path, text_field: str = "text") -> str:
     with pytest.raises(CorpusError) as caught:
-        read_all(spec, **options)
+        read_all(spec, text_field)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -93,10 +93,72 @@ def test_empty_corpus(tmp_path: Path, content: str) -> None:
     assert "holds no text" in error_of(path)
 
 
-def test_invalid_utf8_names_the_byte(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_invalid_utf8_names_the_byte(tmp_path: Path, mark: bytes) -> None:
     path = tmp_path / "a.txt"
-    path.write_bytes(b"first line\nab\xff\n")
-    assert f"{path}: byte 13 is not UTF-8" in error_of(path)
+    path.write_bytes(mark + b"ab\xff\n")
+    assert f"{path}: byte {len(mark) + 2} (line 1) is not UTF-8" in error_of(path)
+    path.write_bytes(mark + b"first line\nab\xff\n")
+    assert f"{path}: byte {len(mark) + 13} (line 2) is not UTF-8" in error_of(path)
+    packed = tmp_path / "a.jsonl.gz"
+    packed.write_bytes(gzip.compress(b'{"text": "a"}\n{"text": "\xe9"}\n'))
+    assert f"{packed}: byte 24 of the unpacked text (line 2)" in error_of(packed)
+
+
+def test_utf16_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("one\n\ntwo", encoding="utf-16")
+    assert "byte 0 (line 1) is not UTF-8; save the file as UTF-8" in error_of(path)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.txt.gz"])
+def test_a_file_without_an_end_of_document(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LONGEST", 1000)
+    path = tmp_path / name
+    pack = gzip.compress if name.endswith(".gz") else bytes
+    path.write_bytes(pack(b"x" * 2000))
+    assert f"{path}:1: a document of more than" in error_of(path)
+    if ".txt" in name:
+        path.write_bytes(pack(b"short\n\n" + b"a line\n" * 1000))
+        assert f"{path}:3: a document of more than" in error_of(path)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"text": ' + "9" * 5000 + "}"])
+def test_json_that_python_cannot_hold(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(line, encoding="utf-8")
+    assert f"{path}:1: JSON that cannot be read" in error_of(path)
+
+
+CONVERSATION = [{"role": "user", "content": "Who?"}]
+
+
+@pytest.mark.parametrize("field", ["text", "messages", "talk"])
+def test_conversations_only_on_request(tmp_path: Path, field: str) -> None:
+    wanted = "talk" if field == "talk" else "text"
+    lines = write_jsonl(tmp_path / "a.jsonl", [{field: CONVERSATION}])
+    assert f"{lines}:1: a conversation" in (message := error_of(lines, wanted))
+    assert "--chat-template" in message
+    columns: dict[str, list[object]] = {field: [CONVERSATION]}
+    table = write_parquet(tmp_path / "a.parquet", **columns)
+    assert "--chat-template" in error_of(table, wanted)
+
+
+def test_messages_are_not_read_where_another_field_is_asked_for(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"messages": CONVERSATION}])
+    assert 'no field "body"; fields present: messages' in error_of(path, "body")
+
+
+def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
+    content = b"one\n\ntwo\n\n" * 50_000 + b"\xff"
+    (tmp_path / "a.txt").write_bytes(content)
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(content))
+    write_parquet(tmp_path / "c.parquet", text=["one", "two"] * 2000 + [None])
+    for name in ("a.txt", "b.txt.gz", "c.parquet"):
+        texts = sources.read(str(tmp_path / name))
+        assert [next(texts).text, next(texts).text] == ["one", "two"]
 
 
 def test_bad_json_names_the_line(tmp_path: Path) -> None:

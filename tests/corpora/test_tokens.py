@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from neuroexplain.corpora import tokens
 from neuroexplain.errors import ConfigError, CorpusError
 from neuroexplain.recorded import TokenCorpus
 from neuroexplain.records import SPLITS
+
+from .conftest import make_texts
 
 ALL = 1_000_000
 
@@ -103,6 +107,31 @@ def test_near_duplicates_share_a_split(
     assert corpus.info.n_exact_duplicates == 0
 
 
+def test_near_duplicates_can_be_dropped(
+    tmp_path: Path, texts: list[str], byte_level: PreTrainedTokenizerFast
+) -> None:
+    mixed = [t for text in texts for t in (text, f"{text} changed", f"{text} again", text)]
+    spec = write(tmp_path / "a.jsonl", mixed)
+    corpus = tokens.build(spec, byte_level, tokens=ALL, seq_len=16, first=0, near_duplicates="drop")
+    plain = build(write(tmp_path / "b.jsonl", texts), byte_level)
+    assert [d.document.text for d in corpus.documents] == texts
+    assert (corpus.info.n_near_duplicates, corpus.info.n_exact_duplicates) == (80, 40)
+    assert corpus.info.sha256 == plain.info.sha256
+    assert np.array_equal(corpus.span_split, plain.span_split)
+
+
+def test_dropped_documents_use_no_tokens(
+    tmp_path: Path, texts: list[str], byte_level: PreTrainedTokenizerFast
+) -> None:
+    mixed = [t for text in texts for t in (text, f"{text} changed")]
+    spec = write(tmp_path / "a.jsonl", mixed)
+    corpus = tokens.build(spec, byte_level, tokens=700, seq_len=16, first=0, near_duplicates="drop")
+    assert corpus.info.n_tokens == 700
+    assert (
+        corpus.info.sha256 == build(write(tmp_path / "b.jsonl", texts), byte_level, 700).info.sha256
+    )
+
+
 def test_hash_depends_on_texts_and_settings_only(
     tmp_path: Path,
     texts: list[str],
@@ -155,6 +184,83 @@ def test_settings_that_make_no_sense(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         build("docs", byte_level, limit, seq_len, first)
+
+
+def test_unknown_way_with_near_duplicates(byte_level: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(ConfigError, match='one of keep, drop, not "merge"'):
+        tokens.build(
+            "docs",
+            byte_level,
+            tokens=9,
+            seq_len=4,
+            first=0,
+            near_duplicates="merge",  # type: ignore[arg-type]
+        )
+
+
+def too_little(spec: str, tokenizer: PreTrainedTokenizerFast, limit: int = ALL) -> str:
+    with pytest.raises(CorpusError, match="too little text to split") as caught:
+        build(spec, tokenizer, limit)
+    return str(caught.value)
+
+
+def test_documents_of_one_token(tmp_path: Path, byte_level: PreTrainedTokenizerFast) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("\n\n".join("abcdefghijklmnopqrstuvwxyz0123456789"), encoding="utf-8")
+    message = too_little(str(path), byte_level)
+    assert "0 spans" in message and "2 tokens at least" in message
+
+
+def test_all_documents_nearly_alike(tmp_path: Path, byte_level: PreTrainedTokenizerFast) -> None:
+    text = " ".join(f"word{i}" for i in range(200))
+    spec = write(tmp_path / "a.jsonl", [f"{text} end{i}" for i in range(300)])
+    assert "documents that are nearly alike share one; give more" in too_little(spec, byte_level)
+
+
+def test_one_huge_document(tmp_path: Path, byte_level: PreTrainedTokenizerFast) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("river frost " * 200_000, encoding="utf-8")
+    began = time.process_time()
+    assert "raise --tokens" in too_little(str(path), byte_level, limit=1000)
+    assert time.process_time() - began < 10
+    path.write_text("river frost " * 10, encoding="utf-8")
+    assert "in a .txt file blank lines part them" in too_little(str(path), byte_level)
+
+
+def test_a_tokenizer_without_a_pad_token(
+    tmp_path: Path, texts: list[str], byte_level: PreTrainedTokenizerFast
+) -> None:
+    assert byte_level.pad_token is None
+    assert build(write(tmp_path / "a.jsonl", texts), byte_level).info.n_documents == 40
+
+
+def test_line_ends_and_byte_order_marks_make_no_difference(
+    tmp_path: Path, texts: list[str], byte_level: PreTrainedTokenizerFast
+) -> None:
+    plain = "\n\n".join(texts)
+    found = set()
+    for name, content in (
+        ("a.txt", plain),
+        ("b.txt", "\ufeff" + plain),
+        ("c.txt", plain.replace("\n", "\r\n")),
+    ):
+        (tmp_path / name).write_bytes(content.encode())
+        found.add(build(str(tmp_path / name), byte_level).info.sha256)
+    assert len(found) == 1
+
+
+def test_memory_is_that_of_the_texts_that_are_used(
+    tmp_path: Path, byte_level: PreTrainedTokenizerFast
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("\n\n".join(make_texts(80_000)), encoding="utf-8")
+    tracemalloc.start()
+    try:
+        corpus = build(str(path), byte_level, limit=3000)
+        assert tracemalloc.get_traced_memory()[1] < path.stat().st_size / 2
+    finally:
+        tracemalloc.stop()
+    assert corpus.info.n_tokens == 3000
 
 
 def test_docs_is_a_corpus(byte_level: PreTrainedTokenizerFast) -> None:

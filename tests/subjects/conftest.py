@@ -12,14 +12,70 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import CONFIG_MAPPING, AutoModel, PreTrainedTokenizerFast
 
 VOCABULARY = 320
-OWN_NAMES = {
+_SMALL_HEADS = {
+    "kv_lora_rank": 16,
+    "q_lora_rank": 16,
+    "qk_rope_head_dim": 4,
+    "qk_nope_head_dim": 8,
+    "v_head_dim": 8,
+}
+OWN_NAMES: dict[str, dict[str, Any]] = {
     "gpt2": {"n_positions": 64, "n_inner": 96},
+    "gpt_oss": {
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        "head_dim": 8,
+        "layer_types": ["full_attention"] * 2,
+    },
     "opt": {"ffn_dim": 96, "word_embed_proj_dim": 32},
     "gemma": {"head_dim": 8},
-    "t5": {"d_model": 32, "d_kv": 8},
+    "gemma2": {"head_dim": 8},
+    "distilbert": {"dim": 32, "hidden_dim": 96, "n_layers": 2, "n_heads": 4},
+    "t5": {"d_model": 32, "d_kv": 8, "d_ff": 96, "num_layers": 2, "num_decoder_layers": 3},
+    "bart": {
+        "d_model": 32,
+        "encoder_layers": 2,
+        "decoder_layers": 3,
+        "encoder_ffn_dim": 96,
+        "decoder_ffn_dim": 80,
+        "encoder_attention_heads": 4,
+        "decoder_attention_heads": 4,
+    },
+    "switch_transformers": {
+        "d_model": 32,
+        "d_kv": 8,
+        "num_layers": 2,
+        "num_decoder_layers": 2,
+        "num_experts": 2,
+        "num_sparse_encoder_layers": 1,
+        "num_sparse_decoder_layers": 1,
+    },
     "mamba": {"state_size": 4},
-    "albert": {"embedding_size": 16},
+    "albert": {"embedding_size": 16, "num_hidden_layers": 3},
     "mixtral": {"num_local_experts": 4},
+    "olmoe": {"num_experts": 4, "num_experts_per_tok": 2},
+    "qwen2_moe": {
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 24,
+        "shared_expert_intermediate_size": 40,
+    },
+    "qwen3_moe": {
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 24,
+        "head_dim": 8,
+    },
+    "deepseek_v3": {
+        "n_routed_experts": 8,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 24,
+        "n_group": 2,
+        "topk_group": 1,
+        "first_k_dense_replace": 1,
+        **_SMALL_HEADS,
+    },
+    "llama4_text": {"num_local_experts": 4, "head_dim": 8, "intermediate_size_mlp": 96},
 }
 """Settings that an architecture has beside the common ones, or calls by a name of its own."""
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from neuroexplain.errors import SubjectError
-from neuroexplain.subjects import Subject, specs
+from neuroexplain.subjects import LayerActivations, Subject, specs
 from neuroexplain.subjects.loading import load_causal_lm
 
 Make = Callable[..., Any]
@@ -172,7 +172,7 @@ def test_special_tokens(
     assert (subject.prefix, subject.suffix, subject.first) == (prefix, suffix, first)
     ids = own("the river", add_special_tokens=False)["input_ids"]
     seen: list[torch.Tensor] = []
-    subject.run([ids, ids], [1], lambda _, neurons: seen.append(neurons))
+    subject.run([ids, ids], [1], lambda shown: seen.append(shown.neurons))
     assert seen[0].shape == (2, len(prefix) + len(ids) + len(suffix), 96)
     inside = seen[0][0, len(prefix) : len(prefix) + len(ids)]
     np.testing.assert_allclose(subject.activations("the river", 1), inside, atol=1e-5)
@@ -195,10 +195,10 @@ def test_activations(folder: Path, tokenizer: Any) -> None:
 def test_longest_sequence(kind: str, most: int, make: Make, cls_tokenizer: Any) -> None:
     subject = Subject(kind, kind, make(kind), cls_tokenizer, "0")
     seen: list[int] = []
-    subject.run([[7] * (most - 2)], [0], lambda layer, _: seen.append(layer))
+    subject.run([[7] * (most - 2)], [0], lambda shown: seen.append(shown.layer))
     assert seen == [0]
     with pytest.raises(SubjectError, match=f"takes {most} tokens.*{most + 1} were given.*seq-len"):
-        subject.run([[7] * (most - 1)], [0], lambda layer, _: seen.append(layer))
+        subject.run([[7] * (most - 1)], [0], lambda shown: seen.append(shown.layer))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -216,8 +216,8 @@ def test_half_precision_gives_float32(dtype: str, folder: Path) -> None:
 def test_hooks_go_after_an_exception(folder: Path) -> None:
     subject = Subject.load(str(folder))
 
-    def on_layer(layer: int, _: torch.Tensor) -> None:
-        raise KeyError(layer)
+    def on_layer(shown: LayerActivations) -> None:
+        raise KeyError(shown.layer)
 
     with pytest.raises(KeyError):
         subject.run([[3, 4, 5]], subject.layers, on_layer)
@@ -229,11 +229,11 @@ def test_a_pass_ends_with_the_last_wanted_layer(folder: Path) -> None:
     ended: list[str] = []
     for name, module in subject.model.named_modules():
         module.register_forward_hook(lambda *_, name=name: ended.append(name))
-    subject.run([[3, 4, 5]], (), lambda *_: None)
+    subject.run([[3, 4, 5]], (), lambda _: None)
     assert "" in ended, "without layers the whole model runs"
     ended.clear()
     shown: list[int] = []
-    subject.run([[3, 4, 5]], subject.layers, lambda layer, _: shown.append(layer))
+    subject.run([[3, 4, 5]], subject.layers, lambda seen: shown.append(seen.layer))
     assert shown == list(subject.layers)
     assert "" not in ended
     assert subject.sites[shown[0]].module_name in ended

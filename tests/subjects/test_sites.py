@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from neuroexplain.errors import SubjectError
-from neuroexplain.subjects import Subject
-from neuroexplain.subjects.sites import find_sites
+from neuroexplain.subjects import LayerActivations, Subject
+from neuroexplain.subjects.search import find_sites
 
 Make = Callable[..., Any]
 Save = Callable[..., Path]
@@ -42,82 +43,147 @@ def apply(linear: Any, x: Tensor) -> Tensor:
     return x @ weight.T if linear.bias is None else x @ weight.T + linear.bias.double()
 
 
-# The module whose input feeds the neurons, and the neurons as a function of it.
+def gated(activation: Callable[[Tensor], Tensor]) -> Callable[[Any, Tensor], Tensor]:
+    return lambda m, x: activation(apply(m.gate_proj, x)) * apply(m.up_proj, x)
+
+
+def fused(activation: Callable[[Tensor], Tensor], name: str) -> Callable[[Any, Tensor], Tensor]:
+    def formula(m: Any, x: Tensor) -> Tensor:
+        first, second = apply(getattr(m, name), x).chunk(2, dim=-1)
+        return activation(first) * second
+
+    return formula
+
+
+# The modules whose input feeds the neurons, by layer, and the neurons as a function of it.
 FORMULAS: dict[str, tuple[str, Callable[[Any, Tensor], Tensor]]] = {
     "gpt2": (
         "h.{}.mlp",
         lambda m, x: gelu_tanh(x @ m.c_fc.weight.double() + m.c_fc.bias.double()),
     ),
     "gpt_neox": ("layers.{}.mlp", lambda m, x: gelu(apply(m.dense_h_to_4h, x))),
-    "llama": ("layers.{}.mlp", lambda m, x: silu(apply(m.gate_proj, x)) * apply(m.up_proj, x)),
-    "qwen2": ("layers.{}.mlp", lambda m, x: silu(apply(m.gate_proj, x)) * apply(m.up_proj, x)),
-    "gemma": ("layers.{}.mlp", lambda m, x: gelu_tanh(apply(m.gate_proj, x)) * apply(m.up_proj, x)),
+    "llama": ("layers.{}.mlp", gated(silu)),
+    "qwen2": ("layers.{}.mlp", gated(silu)),
+    "mistral": ("layers.{}.mlp", gated(silu)),
+    "gemma": ("layers.{}.mlp", gated(gelu_tanh)),
+    "gemma2": ("layers.{}.mlp", gated(gelu_tanh)),
+    "phi3": ("layers.{}.mlp", fused(silu, "gate_up_proj")),
+    "modernbert": ("layers.{}.mlp", fused(gelu, "Wi")),
     "bert": ("encoder.layer.{}.intermediate", lambda m, x: gelu(apply(m.dense, x))),
+    "roberta": ("encoder.layer.{}.intermediate", lambda m, x: gelu(apply(m.dense, x))),
+    "distilbert": ("transformer.layer.{}.ffn.lin1", lambda m, x: gelu(apply(m, x))),
+    "falcon": ("h.{}.mlp", lambda m, x: gelu(apply(m.dense_h_to_4h, x))),
     "opt": ("decoder.layers.{}.fc1", lambda m, x: relu(apply(m, x))),
     "phi": ("layers.{}.mlp", lambda m, x: gelu_tanh(apply(m.fc1, x))),
+    "albert": (
+        "encoder.albert_layer_groups.0.albert_layers.0.ffn",
+        lambda m, x: gelu_tanh(apply(m, x)),
+    ),
+    "t5": ("encoder.block.{}.layer.1.DenseReluDense", lambda m, x: relu(apply(m.wi, x))),
+    "bart": ("encoder.layers.{}.fc1", lambda m, x: gelu(apply(m, x))),
 }
-WIDE = {"gpt2": {"n_inner": 32}, "opt": {"ffn_dim": 32}}
+# The second stack of those that have two: layers behind those of the first.
+DECODERS = {
+    "t5": "decoder.block.{}.layer.2.DenseReluDense",
+    "bart": "decoder.layers.{}.fc1",
+}
+WIDTHS = {"falcon": (128, 128), "albert": (96,) * 3, "t5": (96,) * 5, "bart": (96, 96, 80, 80, 80)}
+WIDE: dict[str, dict[str, Any]] = {
+    "gpt2": {"n_inner": 32},
+    "opt": {"ffn_dim": 32},
+    "distilbert": {"hidden_dim": 32},
+    "falcon": {"ffn_hidden_size": 32},
+    "t5": {"d_ff": 32},
+    "bart": {"encoder_ffn_dim": 32, "decoder_ffn_dim": 32},
+}
 IDS = [[5, 40, 7, 300, 12, 260], [9, 9, 100, 2, 31, 8]]
 
 
-def shown(subject: Subject) -> dict[int, Tensor]:
-    neurons: dict[int, Tensor] = {}
-    subject.run(IDS, subject.layers, neurons.__setitem__)
+def shown(subject: Subject) -> dict[int, LayerActivations]:
+    neurons: dict[int, LayerActivations] = {}
+    subject.run(IDS, subject.layers, lambda seen: neurons.__setitem__(seen.layer, seen))
     return neurons
 
 
 def recomputed(subject: Subject, kind: str, layer: int) -> Tensor:
     """Neurons of a layer, from what goes into its MLP and from its weights."""
     place, formula = FORMULAS[kind]
+    if kind in DECODERS and layer > 1:
+        place, layer = DECODERS[kind], layer - 2
     module = subject.model.get_submodule(place.format(layer))
     inputs: list[Tensor] = []
     handle = module.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
     with torch.inference_mode():
-        subject.model(input_ids=torch.tensor(IDS))
+        subject.model(**subject.inputs(IDS)[0])
         handle.remove()
-        return formula(module, inputs[0].double()).reshape(2, 6, -1)
+        call = layer if kind == "albert" else 0
+        return formula(module, inputs[call].double()).reshape(2, inputs[call].numel() // 64, -1)
 
 
 @pytest.mark.parametrize("kind", FORMULAS)
 def test_neurons_are_those_of_the_layers_own_formula(kind: str, make: Make, save: Save) -> None:
-    subject = Subject.load(str(save(make(kind, num_hidden_layers=3))))
+    subject = Subject.load(str(save(make(kind))))
     neurons = shown(subject)
-    assert subject.layers == tuple(neurons) == (0, 1, 2)
-    assert subject.info.widths == (96, 96, 96)
-    for layer, values in neurons.items():
+    assert subject.info.widths == WIDTHS.get(kind, (96, 96))
+    assert subject.layers == tuple(neurons) == tuple(range(len(subject.info.widths)))
+    for layer, seen in neurons.items():
         expected = recomputed(subject, kind, layer)
         assert expected.abs().max() > 0.05
-        np.testing.assert_allclose(values.numpy(), expected.numpy(), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(seen.neurons.numpy(), expected.numpy(), rtol=1e-6, atol=2e-6)
+        assert seen.routed is None
 
 
-@pytest.mark.parametrize("kind", [*FORMULAS, "phi3", "falcon", "modernbert", "gemma3_text"])
-def test_verify_passes(kind: str, make: Make, tokenizer: Any) -> None:
-    subject = Subject(kind, kind, make(kind), tokenizer, "0")
+@pytest.mark.parametrize("kind", FORMULAS)
+@pytest.mark.parametrize("site", ["mlp", "resid", "attention"])
+def test_verify_passes_and_leaves_no_hooks(
+    kind: str, site: str, make: Make, tokenizer: Any
+) -> None:
+    subject = Subject(kind, kind, make(kind), tokenizer, "0", site=site)
+    before = output(subject)
     subject.verify()
+    subject.run(IDS, subject.layers, lambda _: None)
+    assert torch.equal(output(subject), before)
     assert not any(module._forward_pre_hooks for module in subject.model.modules())
     assert not any(module._forward_hooks for module in subject.model.modules())
+
+
+def output(subject: Subject) -> Tensor:
+    with torch.inference_mode():
+        states: Tensor = subject.model(**subject.inputs(IDS)[0]).last_hidden_state
+    return states
 
 
 @pytest.mark.parametrize("kind", FORMULAS)
 def test_an_mlp_as_wide_as_the_model(kind: str, make: Make, tokenizer: Any) -> None:
     model = make(kind, **WIDE.get(kind, {"intermediate_size": 32}))
     subject = Subject(kind, kind, model, tokenizer, "0")
-    assert subject.info.widths == (32, 32)
+    assert set(subject.info.widths) == {32}
     expected = recomputed(subject, kind, 1)
-    np.testing.assert_allclose(shown(subject)[1].numpy(), expected.numpy(), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        shown(subject)[1].neurons.numpy(), expected.numpy(), rtol=1e-6, atol=2e-6
+    )
 
 
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("mixtral", "MixtralModel has no MLP projections.*experts"),
-        ("mamba", "MambaModel has no MLP projections"),
-        ("t5", "encoder-decoder"),
+        (
+            "mamba",
+            r"MambaModel has no MLP projections.* --site 'layers\.\{\}\.mixer\.out_proj:input'",
+        ),
+        (
+            "switch_transformers",
+            r"several MLP projections.*experts in a list.* --site 'encoder\.block\.\{\}\.layer\.1\.mlp.*:output'",
+        ),
     ],
 )
 def test_models_without_such_neurons(kind: str, message: str, make: Make, tokenizer: Any) -> None:
-    with pytest.raises(SubjectError, match=message):
+    with pytest.raises(SubjectError, match=message) as caught:
         Subject(kind, kind, make(kind), tokenizer, "0")
+    site = str(caught.value).rpartition("--site ")[2].strip("'")
+    subject = Subject(kind, kind, make(kind), tokenizer, "0", site=site)
+    subject.verify()
+    assert set(subject.info.widths) <= {0, 32, 96}
 
 
 class Attention(nn.Module):
@@ -133,6 +199,12 @@ def blocks(**parts: Callable[[], nn.Module]) -> nn.Module:
     return nn.ModuleDict({"layers": nn.ModuleList(layers)})
 
 
+def sized(toy: nn.Module) -> nn.Module:
+    model: Any = toy
+    model.config = SimpleNamespace(hidden_size=8)
+    return toy
+
+
 @pytest.mark.parametrize(
     "toy",
     [
@@ -143,7 +215,7 @@ def blocks(**parts: Callable[[], nn.Module]) -> nn.Module:
 )
 def test_attention_alone_is_no_mlp(toy: nn.Module) -> None:
     with pytest.raises(SubjectError, match="no MLP projections"):
-        find_sites(toy, 8)
+        find_sites(sized(toy))
 
 
 @pytest.mark.parametrize("width", [8, 12])
@@ -153,8 +225,8 @@ def test_experts_in_a_list_are_refused(width: int) -> None:
             nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, 8)) for _ in range(3)
         )
 
-    with pytest.raises(SubjectError, match="mixtures of experts"):
-        find_sites(blocks(mlp=experts), 8)
+    with pytest.raises(SubjectError, match=r"experts in a list.*'layers\.{}\.mlp:output'"):
+        find_sites(sized(blocks(mlp=experts)))
 
 
 def test_layers_without_an_mlp_have_no_neurons(make: Make, tokenizer: Any) -> None:
@@ -166,8 +238,19 @@ def test_layers_without_an_mlp_have_no_neurons(make: Make, tokenizer: Any) -> No
     subject.verify()
 
 
-def test_layers_that_share_their_weights_are_refused(make: Make, tokenizer: Any) -> None:
+def test_a_subset_of_layers_that_share_their_weights(make: Make, tokenizer: Any) -> None:
     subject = Subject("albert", "albert", make("albert"), tokenizer, "0")
+    every = shown(subject)
+    kept: list[LayerActivations] = []
+    subject.run(IDS, [1], kept.append)
+    assert [seen.layer for seen in kept] == [1]
+    assert torch.equal(kept[0].neurons, every[1].neurons)
+    assert not torch.equal(kept[0].neurons, every[2].neurons)
+
+
+def test_a_module_that_runs_more_often_than_it_has_layers(make: Make, tokenizer: Any) -> None:
+    site = "encoder.albert_layer_groups.{}.albert_layers.0.ffn_output:input"
+    subject = Subject("albert", "albert", make("albert"), tokenizer, "0", site=site)
     with pytest.raises(SubjectError, match="runs several times"):
         subject.verify()
 
@@ -184,6 +267,7 @@ def sabotaged(subject: Subject, how: str) -> Subject:
     elif how == "attention":
         subject.sites[0] = replace(first, module=other)
     else:
+        assert how == "altered"
         first.module.register_forward_pre_hook(lambda _, args: (args[0] + 1,))
     return subject
 
@@ -192,7 +276,7 @@ def sabotaged(subject: Subject, how: str) -> Subject:
 def test_verify_finds_a_hook_in_the_wrong_place(how: str, make: Make, tokenizer: Any) -> None:
     subject = sabotaged(Subject("llama", "llama", make("llama"), tokenizer, "0"), how)
     with pytest.raises(
-        SubjectError, match=r"places of its neurons|does not see the module's input"
+        SubjectError, match=r"places of its neurons|does not see the module's input|has the shape"
     ):
         subject.verify()
 
