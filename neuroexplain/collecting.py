@@ -59,6 +59,8 @@ def collect(run: Run, config: CollectConfig, subject: Subject | None = None) -> 
         NeuroexplainError: the subject or the corpus cannot be used.
     """
     subject = subject or load_subject(run.execution, config)
+    # A subject that was loaded elsewhere may be another than the configuration says.
+    config = replace(config, **subject.settings)
     run.catalogue.check_subject(subject.info)
     job = _prepare(run.execution, config, subject)
     known = run.catalogue.find_collection(job.key)

@@ -60,7 +60,7 @@ class CollectConfig:
     per_band: int = 1
     """Spans kept of each band."""
     sample_tokens: int = 8192
-    """Tokens drawn uniformly for quantiles, token responses and similar neurons, at most one in 16; 0 for none."""
+    """Tokens drawn uniformly for quantiles, token responses and similar neurons, at most one in 32; 0 for none."""
     text_field: str = "text"
     """Field that holds the text in `.jsonl`, `.parquet` and `hf:` corpora."""
     chat_template: bool = False

@@ -100,6 +100,10 @@ def _term(match: re.Match[str], widths: Mapping[int, int], seed: int) -> Iterato
         raise ConfigError(
             f"layer {layer} is not recorded; there are {_shown(tuple(sorted(widths)))}"
         )
+    if not widths[layer]:
+        raise ConfigError(
+            f"layer {layer} has no neurons; there are {_shown(_with_neurons(widths))}"
+        )
     low, high = (
         (0, widths[layer] - 1)
         if match["whole"]
@@ -109,6 +113,10 @@ def _term(match: re.Match[str], widths: Mapping[int, int], seed: int) -> Iterato
         raise ConfigError(f"layer {layer} has neurons 0-{widths[layer] - 1}, not {match[0]}")
     for index in range(low, high + 1):
         yield layer, index
+
+
+def _with_neurons(widths: Mapping[int, int]) -> tuple[int, ...]:
+    return tuple(layer for layer in sorted(widths) if widths[layer])
 
 
 def _shown(available: tuple[int, ...]) -> str:

@@ -19,15 +19,15 @@ def top_blocks(top: Arrays, split: Split, first: int) -> list[ExemplarBlock]:
     """The strongest spans of both polarities, strongest first.
 
     Args:
-        top: state of `TopSpans`.
+        top: state of `TopSpans`, which is in order.
         split: whose spans.
         first: leading tokens that count for nothing.
     """
-    keys = top["keys"].astype(np.int64)
-    order = np.argsort(-keys, axis=1)
-    keys = np.maximum(np.take_along_axis(keys, order, axis=1), 0)
-    traces = np.take_along_axis(top["traces"].astype(np.float16), order[:, :, None], axis=1)
-    exponents = np.take_along_axis(top["exponents"].astype(np.int8), order, axis=1)
+    keys = np.maximum(top["keys"].astype(np.int64), 0)
+    traces, exponents = (
+        top["traces"].astype(np.float16, copy=False),
+        top["exponents"].astype(np.int8),
+    )
     width = len(keys) // len(POLARITIES)
     blocks = []
     for place, polarity in enumerate(POLARITIES):

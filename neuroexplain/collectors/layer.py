@@ -79,11 +79,14 @@ class LayerState:
         first = self._plan.corpus.info.first
         text = seen.neurons[:, seen.content]
         counted = text[:, first:]
-        reduced = self._reduce(seen, counted, first)
+        # Of a mixture of experts the strongest spans are sought over all tokens, of which those not routed are 0.
+        whole = self._statistics and seen.routed is None
+        reduced = reduce(counted) if whole else extremes(counted)
         peaks = torch.cat([reduced.highest, -reduced.lowest], dim=1)
         self._require_finite(text[:, :first], peaks, step)
         self._offer(text, peaks, step)
         if self._statistics:
+            self._add_moments(seen, counted, reduced, first)
             self._count_excluded(seen, first, reduced)
             self._sample(text, step)
 
@@ -114,17 +117,14 @@ class LayerState:
         k = config.top_k if SPLITS[split] == "explain" else config.held_out_top_k
         return TopSpans(self.width, k, config.seq_len, self._plan.corpus.span_document)
 
-    def _reduce(self, seen: LayerActivations, counted: Tensor, first: int) -> Reduced:
-        """Reduce the batch and add it to the moments; extremes are over all tokens, routed here or not."""
-        if not self._statistics:
-            return extremes(counted)
+    def _add_moments(
+        self, seen: LayerActivations, counted: Tensor, reduced: Reduced, first: int
+    ) -> None:
         if seen.routed is None:
-            reduced = reduce(counted)
             self.moments.add(reduced, counted.shape[1])
-            return reduced
-        reduced, tokens = reduce_routed(counted, seen.routed[:, seen.content][:, first:])
-        self.moments.add(reduced, tokens)
-        return extremes(counted)
+        else:
+            routed = seen.routed[:, seen.content][:, first:]
+            self.moments.add(*reduce_routed(counted, routed))
 
     def _require_finite(self, uncounted: Tensor, peaks: Tensor, step: Step) -> None:
         # Traces keep the uncounted tokens too.
@@ -177,13 +177,15 @@ class LayerState:
 
     def _count_excluded(self, seen: LayerActivations, first: int, reduced: Reduced) -> None:
         """Count the spans whose peak would have sat on a token that does not count."""
+        import torch
+
         start, stop = seen.content.start + first, seen.content.stop
-        for outside in (seen.neurons[:, :start], seen.neurons[:, stop:]):
-            if outside.shape[1]:
-                over = (outside.amax(1) > reduced.highest).sum(0)
-                under = (outside.amin(1) < reduced.lowest).sum(0)
-                self.moments.peaks_excluded += over.cpu().numpy()
-                self.moments.troughs_excluded += under.cpu().numpy()
+        outside = torch.cat([seen.neurons[:, :start], seen.neurons[:, stop:]], dim=1)
+        if outside.shape[1]:
+            over = (outside.amax(1) > reduced.highest).sum(0)
+            under = (outside.amin(1) < reduced.lowest).sum(0)
+            self.moments.peaks_excluded += over.cpu().numpy()
+            self.moments.troughs_excluded += under.cpu().numpy()
 
     def _sample(self, text: Tensor, step: Step) -> None:
         if len(step.sampled):

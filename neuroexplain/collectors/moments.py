@@ -33,7 +33,7 @@ class ExactSum:
     def add(self, values: Doubles) -> None:
         """Add numbers, elementwise."""
         for digit, unit in zip(self.digits, _UNITS, strict=True):
-            whole = np.floor(values / unit)
+            whole = np.trunc(values / unit)
             digit += whole.astype(np.int64)
             values = values - whole * unit
 

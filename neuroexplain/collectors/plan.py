@@ -21,7 +21,7 @@ Numbers = NDArray[np.int64]
 
 CANDIDATES_PER_KEPT = 4
 """Spans looked at for each one that a quantile band keeps: bands are cut by rank among these."""
-_TOKENS_PER_SAMPLED = 16
+_TOKENS_PER_SAMPLED = 32
 """At most one token of so many is sampled, so that a small corpus does not spend its time on this."""
 _TOKEN_SAMPLE = 3
 """Seeds the choice of tokens apart from the splits' choices, 0 to 2."""

@@ -129,9 +129,17 @@ class TopSpans:
             self._insert(waiting, documents, rows)
 
     def arrays(self) -> Arrays:
-        """The state, once nothing is waiting."""
+        """The state, once nothing is waiting: the same whenever it was asked for before."""
         self.settle()
+        self._rank()
         return {"keys": self._keys, "traces": self._traces, "exponents": self._exponents}
+
+    def _rank(self) -> None:
+        """Put every side's spans in order, strongest first."""
+        order = np.argsort(-self._keys, axis=1)
+        sides = np.arange(len(order))[:, None]
+        self._keys, self._documents = self._keys[sides, order], self._documents[sides, order]
+        self._traces, self._exponents = self._traces[sides, order], self._exponents[sides, order]
 
     def restore(self, arrays: Arrays) -> None:
         """Take over a state that `arrays` gave."""

@@ -63,6 +63,7 @@ class Subject:
         self.tokenizer = tokenizer
         self.weights_sha256 = weights_sha256
         self.site = site if sae is None else f"{site} sae"
+        self._settings = {"site": site, "sae": sae}
         self.prefix, self.suffix = _special_tokens(spec, tokenizer)
         self.max_positions = _max_positions(model, self.suffix)
         self.sites: dict[int, Site] = {s.layer: s for s in self._sites(site)}
@@ -119,6 +120,11 @@ class Subject:
             site=site,
             sae=sae,
         )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a collection's settings say of the subject: site, sae, dtype."""
+        return {**self._settings, "dtype": str(self.model.dtype).removeprefix("torch.")}
 
     @property
     def info(self) -> SubjectInfo:

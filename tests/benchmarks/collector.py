@@ -104,6 +104,7 @@ def measure(subject: Subject, plan: Plan, keep: str) -> tuple[float, float, int]
             pass
         between += time.perf_counter() - start
     totals = [sum(statistics.median(t) * len(t) for t in arm.values()) for arm in times]
+    sys.stderr.write(f"between batches: {between:.1f} s\n")
     return totals[0], totals[1] + between, peak() - base
 
 

