@@ -28,9 +28,9 @@ def merged(parts: Sequence[Part], plan: Plan) -> Iterator[LayerCollection]:
         plan: of the collection.
     """
     for layer in sorted({layer for part in parts for layer in part.header.widths}):
-        with_layer = [part for part in parts if layer in part.header.widths]
-        with_layer.sort(key=lambda part: part.header.shard)
-        yield _merge_layer(layer, with_layer, plan)
+        # A shard that was run again with other groups of layers has a layer twice, the same both times.
+        by_shard = {part.header.shard: part for part in parts if layer in part.header.widths}
+        yield _merge_layer(layer, [by_shard[shard] for shard in sorted(by_shard)], plan)
 
 
 def _merge_layer(layer: int, parts: Sequence[Part], plan: Plan) -> LayerCollection:

@@ -218,7 +218,8 @@ def complete(parts: Sequence[Part]) -> list[Part]:
         )
     shards = parts[0].header.shards
     layers = sorted({layer for part in parts for layer in part.header.widths})
-    finished = {(layer, p.header.shard) for p in parts if p.finished for layer in p.header.widths}
+    done = [part for part in parts if part.finished]
+    finished = {(layer, p.header.shard) for p in done for layer in p.header.widths}
     missing = sorted(
         {s for s in range(1, shards + 1) for layer in layers if (layer, s) not in finished}
     )
@@ -227,7 +228,7 @@ def complete(parts: Sequence[Part]) -> list[Part]:
             f"{parent}: shards missing or unfinished: {', '.join(map(str, missing))} of {shards}; "
             f"run them with --shard, for example --shard {missing[0]}/{shards}"
         )
-    return list(parts)
+    return done
 
 
 @contextmanager

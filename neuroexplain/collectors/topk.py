@@ -44,7 +44,7 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def at(self, rows: NDArray[np.bool_]) -> Candidates:
+    def at(self, rows: NDArray[np.bool_] | slice) -> Candidates:
         """Some of the rows."""
         return Candidates(
             self.sides[rows], self.keys[rows], self.traces[rows], self.exponents[rows]
@@ -77,7 +77,8 @@ class TopSpans:
         self._documents = np.full((sides, k), -1, dtype=np.int32)
         self._traces = np.zeros((sides, k, seq_len), dtype=np.float16)
         self._exponents = np.zeros((sides, k), dtype=np.int8)
-        self._waiting: list[Candidates] = []
+        # A buffer for good: chunks that wait for a while among large arrays that come and go leave holes in memory.
+        self._waiting = _room_for(2 * sides, seq_len)
         self._n_waiting = 0
         self._span_of: dict[int, int] = {}
         """Of every document that is waiting, one span."""
@@ -107,24 +108,34 @@ class TopSpans:
         offered = Candidates(sides, keys, packed, exponents)
         if not bits.all():
             offered = offered.at(bits > 0)  # the others round to 0
-        self._waiting.append(offered)
-        self._n_waiting += len(offered)
-        self._note(spans[np.flatnonzero(np.diff(spans, prepend=-1))])
-        if self._n_waiting >= len(self._keys):
-            self.settle()
+        for start in range(0, len(offered), len(self._keys)):
+            self._wait(offered.at(slice(start, start + len(self._keys))))
 
     def settle(self) -> None:
         """Sort in what is waiting, and raise the thresholds."""
-        if not self._n_waiting:
-            return
-        waiting = self._joined()
-        self._waiting, self._n_waiting, self._span_of = [], 0, {}
+        if self._n_waiting:
+            self._sort_in(self._waiting.at(slice(self._n_waiting)))
+            self._n_waiting, self._span_of, self._repeated = 0, {}, False
+
+    def _wait(self, offered: Candidates) -> None:
+        """Put some rows, at most one a side on average, where they wait; traces get zeros beyond a span's end."""
+        spans = spans_of(offered.keys)
+        self._note(spans[np.flatnonzero(np.diff(spans, prepend=-1))])
+        start, tokens = self._n_waiting, offered.traces.shape[1]
+        self._n_waiting += len(offered)
+        place = self._waiting.at(slice(start, self._n_waiting))
+        place.sides[:], place.keys[:] = offered.sides, offered.keys
+        place.traces[:, :tokens], place.exponents[:] = offered.traces, offered.exponents
+        place.traces[:, tokens:] = 0
+        if self._n_waiting >= len(self._keys):
+            self.settle()
+
+    def _sort_in(self, waiting: Candidates) -> None:
         documents = self._document_of[spans_of(waiting.keys)]
         rows = _in_order(waiting)
         if self._repeated:
             rows = rows[_first_of_document(waiting.sides[rows], documents[rows])]
         rows = self._improve(waiting, documents, rows)
-        self._repeated = False
         if len(rows):
             self._insert(waiting, documents, rows)
 
@@ -138,8 +149,8 @@ class TopSpans:
         """Put every side's spans in order, strongest first."""
         order = np.argsort(-self._keys, axis=1)
         sides = np.arange(len(order))[:, None]
-        self._keys, self._documents = self._keys[sides, order], self._documents[sides, order]
-        self._traces, self._exponents = self._traces[sides, order], self._exponents[sides, order]
+        for array in (self._keys, self._documents, self._traces, self._exponents):
+            array[:] = array[sides, order]  # in place: large arrays that come and go leave holes
 
     def restore(self, arrays: Arrays) -> None:
         """Take over a state that `arrays` gave."""
@@ -157,30 +168,17 @@ class TopSpans:
         sides, places = np.nonzero(keys > 0)
         traces = arrays["traces"][sides, places].astype(np.float16)
         exponents = arrays["exponents"][sides, places].astype(np.int8)
-        self._waiting.append(Candidates(sides, keys[sides, places], traces, exponents))
-        self._n_waiting += len(sides)
-        self._repeated = True
         self.settle()
+        self._repeated = True
+        if len(sides):
+            self._sort_in(Candidates(sides, keys[sides, places], traces, exponents))
+        self._repeated = False
 
     def _note(self, spans: NDArray[np.int64]) -> None:
         """Find out whether a document has another span waiting: looking for such pairs takes time."""
         for span, document in zip(spans.tolist(), self._document_of[spans].tolist(), strict=True):
             if self._span_of.setdefault(document, span) != span:
                 self._repeated = True
-
-    def _joined(self) -> Candidates:
-        """All that is waiting, traces with zeros beyond a span's end."""
-        traces = np.zeros((self._n_waiting, self._traces.shape[2]), dtype=np.float16)
-        at = 0
-        for part in self._waiting:
-            traces[at : at + len(part), : part.traces.shape[1]] = part.traces
-            at += len(part)
-        return Candidates(
-            np.concatenate([part.sides for part in self._waiting]),
-            np.concatenate([part.keys for part in self._waiting]),
-            traces,
-            np.concatenate([part.exponents for part in self._waiting]),
-        )
 
     def _improve(
         self, waiting: Candidates, documents: NDArray[np.int64], rows: NDArray[np.int64]
@@ -238,6 +236,15 @@ class TopSpans:
         peaks = np.maximum(peaks_of(keys), _SMALLEST_PEAK)
         self.weakest[sides] = np.where(keys > 0, spans_of(keys), _SPAN_MASK)
         self.reaching[sides], self.beating[sides] = _rounded_to(peaks)
+
+
+def _room_for(rows: int, seq_len: int) -> Candidates:
+    return Candidates(
+        np.empty(rows, dtype=np.int64),
+        np.empty(rows, dtype=np.int64),
+        np.empty((rows, seq_len), dtype=np.float16),
+        np.empty(rows, dtype=np.int8),
+    )
 
 
 def spans_of(keys: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -121,7 +121,7 @@ def settings() -> list[Setting]:
 
 @pytest.fixture(params=range(LAYERS))
 def setting(request: pytest.FixtureRequest, settings: list[Setting]) -> Setting:
-    made = settings[request.param]
+    made: Setting = settings[request.param]
     assert made.recorded.layer == request.param
     return made
 
@@ -282,7 +282,7 @@ def test_directions_estimate_correlations(setting: Setting) -> None:
     directions = setting.sketch.directions.astype(np.float64)
     lengths = np.linalg.norm(directions, axis=1)
     np.testing.assert_allclose(lengths, 400, rtol=0.02)
-    exact = np.corrcoef(values.T.astype(np.float64))
+    exact = np.asarray(np.corrcoef(values.T.astype(np.float64)))
     pairs = rng.integers(0, WIDTH, (2, 20_000))
     # Random pairs are hardly correlated: the strongest ones count as much.
     strongest = np.argsort(-np.abs(np.triu(exact, 1)), axis=None)[:2000]

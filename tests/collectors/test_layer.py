@@ -74,12 +74,10 @@ def test_experts_are_summed_over_their_own_tokens(
 
 
 def assert_statistics(layer: LayerCollection, neuron: int, own: Floats) -> None:
-    close = {"rtol": 1e-4, "atol": 1e-6}
-    np.testing.assert_allclose(layer.mean[neuron], own.mean(), **close)
-    np.testing.assert_allclose(layer.std[neuron], own.std(), **close)
-    np.testing.assert_allclose(layer.min[neuron], own.min(), **close)
-    np.testing.assert_allclose(layer.max[neuron], own.max(), **close)
-    np.testing.assert_allclose(layer.frac_positive[neuron], (own > 0).mean())
+    for name in ("mean", "std", "min", "max"):
+        expected = getattr(own, name)()
+        assert getattr(layer, name)[neuron] == pytest.approx(expected, rel=1e-4, abs=1e-6), name
+    assert layer.frac_positive[neuron] == pytest.approx((own > 0).mean())
 
 
 def test_an_expert_that_is_never_routed_to(
