@@ -8,6 +8,7 @@ Parts are folders that survive an interruption. Without shards they lie beside t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,10 +67,12 @@ def collect(run: Run, config: CollectConfig, subject: Subject | None = None) -> 
     known = run.catalogue.find_collection(job.key)
     if known is None:
         parent = parts_folder(run.catalogue.path)
-        parts, plan = _record(run.execution, job, parent, Shard())
-        known = _save(run, job.key, job.config, subject.info, parts, plan)
-        for part in parts:
-            part.remove()
+        # Held until all is saved: another process would else take a finished part for its own.
+        with _parts(run.execution, job, parent, Shard()) as parts:
+            plan = _record(run.execution, job, parts)
+            known = _save(run, job.key, job.config, subject.info, parts, plan)
+            for part in parts:
+                part.remove()
         if not any(parent.iterdir()):
             parent.rmdir()
     run.catalogue.make_current(known)
@@ -97,9 +100,10 @@ def collect_shard(
 
     subject = load_subject(execution, config)
     job = _prepare(execution, config, subject)
-    parts, _ = _record(execution, job, parent, shard)
-    for part in parts:
-        manifest.save(part, manifest.Manifest(job.config, subject.info, job.corpus))
+    with _parts(execution, job, parent, shard) as parts:
+        _record(execution, job, parts)
+        for part in parts:
+            manifest.save(part, manifest.Manifest(job.config, subject.info, job.corpus))
     return [part.folder for part in parts]
 
 
@@ -201,28 +205,34 @@ def _read(execution: Execution, config: CollectConfig, subject: Subject) -> Toke
         )
 
 
-def _record(execution: Execution, job: _Job, parent: Path, shard: Shard) -> tuple[list[Part], Plan]:
-    """Run every part of a shard to its end."""
-    from neuroexplain.collectors import collect_part
+@contextmanager
+def _parts(execution: Execution, job: _Job, parent: Path, shard: Shard) -> Iterator[list[Part]]:
+    """The parts of a shard, one per group of layers, for this process alone."""
     from neuroexplain.collectors.part import Header, Part
+
+    size, seq_len = execution.batch_size, job.config.seq_len
+    headers = [
+        Header(job.key, size, shard.number, shard.of, widths, seq_len)
+        for widths in _groups(job, execution.max_memory)
+    ]
+    with ExitStack() as held:
+        yield [held.enter_context(Part(parent, header)) for header in headers]
+
+
+def _record(execution: Execution, job: _Job, parts: Sequence[Part]) -> Plan:
+    """Run parts to their end."""
+    from neuroexplain.collectors import collect_part
     from neuroexplain.collectors.plan import Plan
 
     job.subject.verify()
     plan = Plan.of(job.corpus, job.config, execution.batch_size)
-    headers = [
-        Header(job.key, execution.batch_size, shard.number, shard.of, widths, job.config.seq_len)
-        for widths in _groups(job, execution.max_memory)
-    ]
-    parts = [Part(parent, header) for header in headers]
-    spans = [batch.spans for batch in plan.shard(shard.number, shard.of)]
+    header = parts[0].header
+    spans = [batch.spans for batch in plan.shard(header.shard, header.shards)]
     tokens = sum(int(job.corpus.span_length[numbers].sum()) for numbers in spans)
     with execution.progress.stage("collecting", tokens * len(parts)) as advance:
         for part in parts:
-            with part:
-                collect_part(
-                    job.subject, plan, part, advance=advance, checkpoint=execution.checkpoint
-                )
-    return parts, plan
+            collect_part(job.subject, plan, part, advance=advance, checkpoint=execution.checkpoint)
+    return plan
 
 
 def _groups(job: _Job, max_memory: int | None) -> Iterator[dict[int, int]]:

@@ -1,6 +1,6 @@
 """A part of a collection on disk: one shard, some layers, from its first checkpoint until it is put together.
 
-    HEADER          what it is a part of; a folder with another header is refused
+    part.json       what it is a part of, and the folder is named by
     spans…, tokens… what is sampled, written as it goes by
     top-SPLIT-LAYER the strongest spans of a split that has gone by
     at-N/           the state after N batches; only the newest is kept
@@ -101,8 +101,9 @@ class Part:
             raise CollectError(
                 f"another process is collecting into {self.folder}; wait for it, or stop it"
             ) from None
-        for spool in self.spools.values():
-            spool.open()
+        with writing(self.folder):
+            for spool in self.spools.values():
+                spool.open()
         return self
 
     def __exit__(
