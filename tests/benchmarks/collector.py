@@ -11,6 +11,7 @@ bare pass. `--keep top` keeps the strongest spans with the activations of all th
 from __future__ import annotations
 
 import argparse
+import ctypes
 import statistics
 import sys
 import tempfile
@@ -36,11 +37,15 @@ from neuroexplain.subjects import LayerActivations, Subject
 SEQ_LEN = 64
 SPANS_PER_DOCUMENT = 4
 BATCH = 32
+_MMAP_THRESHOLD = -3
+"""glibc's number of the setting: larger blocks go back to the system at once when they are freed."""
 
 
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
+    if arguments.memory:
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 1 << 20)
     subject = _gpt2_shaped() if arguments.shape == "gpt2" else Subject.load("minilm")
     corpus = make_corpus(subject, arguments.tokens, arguments.text)
     config = CollectConfig(subject=arguments.shape, tokens=arguments.tokens)
@@ -173,6 +178,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--shape", choices=("minilm", "gpt2"), default="minilm")
     parser.add_argument("--keep", choices=("top", "all"), default="all")
+    parser.add_argument(
+        "--memory", action="store_true", help="count what is in use, not what the allocator keeps"
+    )
     parser.add_argument("--text", help="a text file; the Python documentation without it")
     return parser.parse_args()
 
