@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from neuroexplain import collecting, runner
 from neuroexplain.catalogue import Catalogue, Collection
 from neuroexplain.config import CollectConfig, ExplainConfig, ScoreConfig
+from neuroexplain.llm.addresses import addresses, name_of
 from neuroexplain.run import Execution, Run, RunResult
 from neuroexplain.scoring import default_simulator
 
@@ -52,7 +54,9 @@ def sweep(
     simulator: str | None = None,
     scorers: Sequence[str] = ScoreConfig.scorers,
     llm: str = "none",
-    base_url: str | None = None,
+    model: str | None = None,
+    base_url: str | Sequence[str] | None = None,
+    llm_settings: Mapping[str, Any] | None = None,
     explainer_settings: Mapping[str, Any] | None = None,
     simulator_settings: Mapping[str, Any] | None = None,
     execution: Execution | None = None,
@@ -69,22 +73,30 @@ def sweep(
         simulator: name of the simulator; None takes the one that fits.
         scorers: names of the scorers.
         llm: spec of the language model.
-        base_url: server of an `openai:` model.
+        model: that `batch:` requests ask for.
+        base_url: server of an `openai:` model, or servers that answer alike, see `llm.addresses`.
+        llm_settings: further parameters of every request, such as `service_tier`.
         explainer_settings: settings of the explainer.
         simulator_settings: settings of the simulator.
-        execution: concurrency, device, progress.
+        execution: concurrency, limits, device, progress.
         seed: of every random choice.
         **scoring: further fields of `ScoreConfig`, for example `top=10`.
 
     Returns:
         How the run ended; the results are in the catalogue.
     """
-    explain = ExplainConfig(explainer, dict(explainer_settings or {}), llm, base_url, seed)
+    servers = () if base_url is None else (base_url,) if isinstance(base_url, str) else tuple(base_url)
+    asked: dict[str, Any] = {
+        "llm": llm,
+        "model": model,
+        "base_url": name_of(addresses(servers)) if servers else None,
+        "llm_settings": dict(llm_settings or {}),
+    }
+    explain = ExplainConfig(explainer, dict(explainer_settings or {}), seed=seed, **asked)
     score = ScoreConfig(
         simulator=simulator or default_simulator(explainer, llm),
         settings=dict(simulator_settings or {}),
-        llm=llm,
-        base_url=base_url,
+        **asked,
         scorers=tuple(scorers),
         seed=seed,
         **scoring,
@@ -92,6 +104,13 @@ def sweep(
     runner.check_plugins(explain, score)
     collection = catalogue.collection(subject)
     chosen = runner.neurons_of(collection, neurons, seed)
-    with Run(catalogue, "sweep", {"explain": explain, "score": score}, execution) as run:
+    execution = replace(execution or Execution(), servers=servers)
+    config = {
+        "explain": explain,
+        "score": score,
+        "neurons": neurons,
+        "subject": collection.subject.name,
+    }
+    with Run(catalogue, "sweep", config, execution) as run:
         runner.explain_and_score(run, collection, chosen, explain, score)
         return run.result

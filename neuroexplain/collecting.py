@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuroexplain.catalogue import Collection
+from neuroexplain.catalogue import Catalogue, Collection
 from neuroexplain.config import CollectConfig, as_dict, run_key
 from neuroexplain.errors import CollectError
 from neuroexplain.recorded import SubjectInfo, TokenCorpus
@@ -77,6 +77,14 @@ def collect(run: Run, config: CollectConfig, subject: Subject | None = None) -> 
             parent.rmdir()
     run.catalogue.make_current(known)
     return known
+
+
+def known_collection(
+    catalogue: Catalogue, execution: Execution, config: CollectConfig, subject: Subject
+) -> Collection | None:
+    """What `collect` would not have to make, because the catalogue holds it."""
+    config = replace(config, **subject.settings)
+    return catalogue.find_collection(_prepare(execution, config, subject).key)
 
 
 def collect_shard(

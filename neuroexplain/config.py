@@ -101,8 +101,12 @@ class ExplainConfig:
     """Settings of the explainer."""
     llm: str = "none"
     """Spec of the language model."""
+    model: str | None = None
+    """That the requests of `batch:DIR` ask for."""
     base_url: str | None = None
-    """Server of an `openai:` model."""
+    """What the ledger knows the servers of an `openai:` model by: a base URL, or the name given to them."""
+    llm_settings: Mapping[str, Any] = field(default_factory=dict)
+    """Further parameters of every request, such as `reasoning_effort`."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -117,7 +121,9 @@ class ScoreConfig:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the simulator."""
     llm: str = "none"
+    model: str | None = None
     base_url: str | None = None
+    llm_settings: Mapping[str, Any] = field(default_factory=dict)
     scorers: tuple[str, ...] = ("correlation", "correlation_top_random")
     top: int = 5
     """Strongest spans of the test split that are scored."""
@@ -156,6 +162,16 @@ class SweepConfig:
     score: ScoreConfig = ScoreConfig()
     neurons: str = "random:200"
     """Which neurons to explain."""
+
+
+def explain_config(values: Mapping[str, Any]) -> ExplainConfig:
+    """An explainer's configuration from JSON values, as a run keeps them."""
+    return ExplainConfig(**values)
+
+
+def score_config(values: Mapping[str, Any]) -> ScoreConfig:
+    """A scoring configuration from JSON values, as a run keeps them."""
+    return ScoreConfig(**{**values, "scorers": tuple(values["scorers"])})
 
 
 def as_dict(config: Any) -> dict[str, Any]:

@@ -9,12 +9,19 @@
     ├── ConfigError                  a setting, selector or spec that makes no sense
     ├── CatalogueError               the catalogue file is missing, foreign, newer, locked or has no such row
     ├── QueryError                   a search query that names an unknown field or a bad value
-    └── LLMError                     a language model call that failed
-        ├── LLMPermanentError        will fail again: refused key, unknown model, bad request
-        ├── LLMReplyError            nothing usable for this one call: a refusal, a filter, no text, too long a prompt
-        └── LLMUnavailableError      may work later: rate limit, server error, time-out, dropped connection
+    ├── RunError                     a run cannot begin or go on
+    │   ├── HeldError                another process works on it
+    │   └── LimitError               it has reached what it may spend
+    ├── BatchError                   a folder of offline batches, or the service that answers them, is of no use
+    ├── LLMError                     a language model call that failed
+    │   ├── LLMPermanentError        will fail again: refused key, unknown model, bad request
+    │   ├── LLMReplyError            nothing usable for this one call: a refusal, a filter, no text, too long a prompt
+    │   └── LLMUnavailableError      may work later: rate limit, server error, time-out, dropped connection
+    └── PostponedError               no failure: work that is left for the next time, and never reaches the user
+        ├── StoppingError            because the run is being stopped
+        └── AwaitedError             because the answer comes with an offline batch
 
-All of them are things the user can mend: the command line prints the message as one line and exits with 1.
+All but the last are things the user can mend: the command line prints the message as one line and exits with 1.
 Anything else that escapes is a bug and keeps its traceback.
 """
 
@@ -22,7 +29,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from neuroexplain.records import Usage
 
 
 class NeuroexplainError(Exception):
@@ -61,25 +71,67 @@ class QueryError(NeuroexplainError):
     """A search query that cannot be understood."""
 
 
+class RunError(NeuroexplainError):
+    """A run cannot begin or go on."""
+
+
+class HeldError(RunError):
+    """Another process works on the same run."""
+
+
+class LimitError(RunError):
+    """A run has reached what it may spend; a higher limit lets it go on."""
+
+
+class BatchError(NeuroexplainError):
+    """A folder of offline batches is of no use, or the service that answers them is not."""
+
+
 class LLMError(NeuroexplainError):
     """A language model call failed; `raw` keeps what came back, if anything did.
 
-    `attempts` counts the requests that were made, retries included.
+    `attempts` counts the requests that were made, retries included. `usage` is what the server says that it counted.
     """
 
-    reason: ClassVar[str] = "llm_failed"
-    """Short code under which the failures of a run are counted."""
+    default_reason: ClassVar[str] = "llm_failed"
 
-    def __init__(self, message: str, *, raw: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        raw: str | None = None,
+        reason: str | None = None,
+        usage: Usage | None = None,
+    ) -> None:
         super().__init__(message)
         self.raw = raw
+        self.reason = reason or self.default_reason
+        """Short code under which the failures of a run are counted."""
+        self.usage = usage
         self.attempts = 1
+        self.endpoint = ""
+        """Base URL of the server that was asked last; empty where there is none."""
 
 
 class LLMPermanentError(LLMError):
-    """The same call would fail again: a refused key, an unknown model, a bad request."""
+    """The same call would fail again: a refused key, an unknown model, a bad request.
 
-    reason = "llm_refused"
+    `whole_server` tells that any other call to this server would fail too.
+    """
+
+    default_reason = "llm_refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        raw: str | None = None,
+        reason: str | None = None,
+        usage: Usage | None = None,
+        whole_server: bool = False,
+    ) -> None:
+        super().__init__(message, raw=raw, reason=reason, usage=usage)
+        self.whole_server = whole_server
 
 
 class LLMReplyError(LLMError):
@@ -88,19 +140,53 @@ class LLMReplyError(LLMError):
     A prompt that does not fit the model is one too. Other calls may well succeed: only this neuron or these spans fail.
     """
 
-    reason = "no_reply"
+    default_reason = "no_reply"
+
+
+NO_ANSWER = frozenset(
+    {
+        *("llm_refused", "llm_unavailable", "rate_limited", "server_error", "broken_reply"),
+        *("unreachable", "timed_out", "connection_lost"),
+    }
+)
+"""Reasons of failures in which no answer came, so that asking again may help and buys nothing twice."""
 
 
 class LLMUnavailableError(LLMError):
-    """The same call may succeed later; `retry_after` is the server's own wish, in seconds."""
+    """The same call may succeed later; `retry_after` is the server's own wish, in seconds.
 
-    reason = "llm_unavailable"
+    `overload` tells that the server has more than it can do; `stale` that a kept connection was closed before any answer
+    came, so that the request never counted.
+    """
+
+    default_reason = "llm_unavailable"
 
     def __init__(
-        self, message: str, *, raw: str | None = None, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        raw: str | None = None,
+        reason: str | None = None,
+        retry_after: float | None = None,
+        overload: bool = False,
+        stale: bool = False,
     ) -> None:
-        super().__init__(message, raw=raw)
+        super().__init__(message, raw=raw, reason=reason)
         self.retry_after = retry_after
+        self.overload = overload
+        self.stale = stale
+
+
+class PostponedError(NeuroexplainError):
+    """Work on a neuron is left for the next time; nothing has failed, and nothing is recorded."""
+
+
+class StoppingError(PostponedError):
+    """The run is being stopped: what has not begun does not begin."""
+
+
+class AwaitedError(PostponedError):
+    """The answer will come with an offline batch."""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

@@ -38,21 +38,17 @@ def held_out(
         ],
     }
     drawn = len(used["random"]) + len(used["quantile"])
-    kinds: dict[int, set[Kind]] = {}
-    first: dict[int, Exemplar] = {}
+    found: dict[int, tuple[Exemplar, set[Kind]]] = {}
     for kind, chosen in used.items():
         for exemplar in chosen:
-            kinds.setdefault(exemplar.span.span, set()).add(kind)
-            first.setdefault(exemplar.span.span, exemplar)
-    return HeldOut(
-        neuron,
-        tuple(
-            HeldOutSpan(
-                span=exemplar.span,
-                truth=side(exemplar.activations, neuron.polarity),
-                kinds=frozenset(kinds[number]),
-                weight=1.0 if "top" in kinds[number] else n_spans / drawn,
-            )
-            for number, exemplar in first.items()
-        ),
+            found.setdefault(exemplar.span.span, (exemplar, set()))[1].add(kind)
+    spans = tuple(
+        HeldOutSpan(
+            span=exemplar.span,
+            truth=side(exemplar.activations, neuron.polarity),
+            kinds=frozenset(kinds),
+            weight=1.0 if "top" in kinds else n_spans / drawn,
+        )
+        for exemplar, kinds in found.values()
     )
+    return HeldOut(neuron, spans)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,8 @@ def side(activations: Floats, polarity: int) -> Floats:
     >>> side(np.array([-2.0, 0.5], dtype=np.float32), -1).tolist()
     [2.0, 0.0]
     """
-    return (activations * np.float32(polarity)).clip(min=0)
+    positive: Floats = np.maximum(activations * np.float32(polarity), 0)
+    return positive
 
 
 def discretise(activations: Floats, scale: float, polarity: int = 1) -> NDArray[np.int64]:
@@ -32,8 +35,8 @@ def discretise(activations: Floats, scale: float, polarity: int = 1) -> NDArray[
         raise ValueError("activations hold NaN or infinity")
     if not scale > 0:
         raise ValueError(f"scale must be above 0, not {scale}")
-    levels = np.floor(MAX_LEVEL * side(activations, polarity).astype(np.float64) / scale)
-    return np.minimum(levels, MAX_LEVEL).astype(np.int64)
+    levels = MAX_LEVEL * side(activations, polarity).astype(np.float64) / scale
+    return np.minimum(levels, MAX_LEVEL).astype(np.int64)  # rounds down
 
 
 def escape(token: str) -> str:
@@ -46,7 +49,15 @@ def escape(token: str) -> str:
     """
     if token.isprintable() and "\\" not in token:
         return token
-    return "".join(_escape(character) for character in token)
+    return "".join(map(_escape, token))
+
+
+def escape_all(tokens: Sequence[str]) -> Sequence[str]:
+    """Every token as by `escape`. Most texts hold nothing to escape, which shows at one look at all of a text."""
+    text = "".join(tokens)
+    if text.isprintable() and "\\" not in text:
+        return tokens
+    return [t if t.isprintable() and "\\" not in t else escape(t) for t in tokens]
 
 
 def _escape(character: str) -> str:

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 from neuroexplain.config import ScoreConfig
 from neuroexplain.errors import LLMError
-from neuroexplain.explainers.base import Explainer
+from neuroexplain.explainers.base import Explainer, dead
+from neuroexplain.explainers.token_table import TokenTable, tabulate
 from neuroexplain.records import (
     Evidence,
     Explanation,
@@ -27,9 +28,9 @@ from neuroexplain.records import (
     SpanSimulation,
     TokenSpan,
 )
-from neuroexplain.registry import create
 from neuroexplain.scorers.base import Scorer, score
 from neuroexplain.simulators.base import Simulator
+from neuroexplain.simulators.token_table import TokenTableSimulator
 
 
 async def explain_neuron(
@@ -52,8 +53,9 @@ async def explain_neuron(
     if explanation.failure is not None:
         return explanation, None, ()
     simulation = await simulate(explanation, held_out, simulator)
-    scores = await score_explanation(
-        simulation, held_out, evidence, scorers=scorers, nulls=(), config=config
+    floor = floor_simulation(evidence, [s.span for s in held_out.spans])
+    scores = score_explanation(
+        simulation, held_out, floor, scorers=scorers, nulls=(), config=config
     )
     return explanation, simulation, scores
 
@@ -63,10 +65,10 @@ async def simulate(explanation: Explanation, held_out: HeldOut, simulator: Simul
     return await simulator.simulate(explanation, [s.span for s in held_out.spans])
 
 
-async def score_explanation(
+def score_explanation(
     simulation: Simulation,
     held_out: HeldOut,
-    evidence: Evidence,
+    floor: Simulation | None,
     *,
     scorers: Sequence[Scorer],
     nulls: Sequence[Simulation],
@@ -77,24 +79,23 @@ async def score_explanation(
     Args:
         simulation: predictions on the held-out spans.
         held_out: the truth.
-        evidence: of the same neuron; the floor is its own token table, on the same spans.
+        floor: what the neuron's own token table predicts for these spans, see `floor_simulation`.
         scorers: the statistics.
         nulls: simulations of other neurons' explanations on these spans.
         config: bootstrap, null and seed.
     """
-    floor = await floor_simulation(evidence, [s.span for s in held_out.spans])
-    return tuple(
-        score(scorer, simulation, held_out, nulls=nulls, floor=floor, config=config)
-        for scorer in scorers
-    )
+    return score(scorers, simulation, held_out, nulls=nulls, floor=floor, config=config)
 
 
-async def floor_simulation(evidence: Evidence, spans: Sequence[TokenSpan]) -> Simulation | None:
-    """What the neuron's token table predicts: the floor that an explanation has to beat; None for a dead neuron."""
-    table: Explainer = create("explainer", "token-table", {})
-    reader: Simulator = create("simulator", "token-table", {})
-    explanation = await table.explain(evidence, seed=0)
-    return None if explanation.failure is not None else await reader.simulate(explanation, spans)
+def floor_simulation(evidence: Evidence, spans: Sequence[TokenSpan]) -> Simulation | None:
+    """What the neuron's token table predicts: the floor that an explanation has to beat; None for a dead neuron.
+
+    The same as what the simulator `token-table` makes of the explanation by the explainer `token-table`.
+    """
+    if dead(evidence) is not None:
+        return None
+    table = tabulate(evidence, TokenTable.size)
+    return TokenTableSimulator().look_up(spans, table.ids, table.levels, table.default)
 
 
 def unexplained(

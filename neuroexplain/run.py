@@ -1,19 +1,34 @@
-"""One command's work on a catalogue: its row in `runs`, what it counts, and when it gives up."""
+"""One command's work on a catalogue: its row in `runs`, what it counts and spends, and when it gives up."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from neuroexplain.catalogue import Catalogue
+from neuroexplain.catalogue.saving import Saver
 from neuroexplain.config import as_dict, run_key
-from neuroexplain.errors import LLMPermanentError, LLMReplyError, LLMUnavailableError
+from neuroexplain.errors import (
+    AwaitedError,
+    LimitError,
+    LLMPermanentError,
+    LLMReplyError,
+    LLMUnavailableError,
+    NeuroexplainError,
+    PostponedError,
+    StoppingError,
+)
+from neuroexplain.llm.budget import Budget
+from neuroexplain.locks import RunLock, whoami
+from neuroexplain.records import Call, Reply
 from neuroexplain.versions import versions
-from neuroexplain.workers import Loop, run_all
+from neuroexplain.workers import Halt, Loop, run_all
 
 Job = TypeVar("Job")
 T = TypeVar("T")
@@ -22,6 +37,8 @@ PERMANENT_IN_A_ROW = 3
 """Calls that can never succeed, one after another, before a run gives up: the cause is then not the neuron."""
 UNAVAILABLE_IN_A_ROW = 10
 """Calls, each tried several times, that a server leaves unanswered before a run gives up; it can be resumed."""
+SIGN_OF_LIFE = 3.0
+"""Seconds between two notes in the catalogue of how far a run is."""
 
 
 class Advance(Protocol):
@@ -55,8 +72,8 @@ class Silent:
 class Execution:
     """How a run is carried out; none of this changes a result."""
 
-    concurrency: int = 8
-    """Neurons in flight."""
+    concurrency: int = 64
+    """Requests in flight at each server at most; fewer where it slows down. For plug-ins in process, neurons in flight."""
     batch_size: int = 32
     """Spans per forward pass of the subject."""
     device: str = "cpu"
@@ -65,6 +82,8 @@ class Execution:
     """Number type of language models in process."""
     tries: int = 6
     """Requests at most for one call of a language model."""
+    timeout: float = 300.0
+    """Seconds for one request to a language model."""
     threads: int | None = None
     """CPU threads of the subject and language models in process; None leaves torch's own choice."""
     allow_pickle: bool = False
@@ -78,6 +97,18 @@ class Execution:
     progress: Progress = field(default_factory=Silent)
     use_ledger: bool = True
     """Take a reply that the catalogue's ledger holds instead of asking again."""
+    retry: frozenset[str] = frozenset()
+    """Reasons of failed simulations that are tried again, beside those in which no answer came."""
+    servers: tuple[str, ...] = ()
+    """Servers of an `openai:` model, see `llm.addresses`; without any, the configuration's base URL."""
+    probe: bool = True
+    """Find out what a server can do before the first call of a run."""
+    max_cost: float | None = None
+    """Dollars that a run and those that it resumes may spend together; None sets no limit."""
+    max_calls: int | None = None
+    """Calls that they may make."""
+    prices: tuple[Path, ...] = ()
+    """TOML files of prices that add to the table that is shipped, or replace rows of it."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +120,8 @@ class RunResult:
     """False when it was interrupted."""
     counts: dict[str, int]
     """Done, reused and failed units, and failures by reason."""
+    waiting: int = 0
+    """Requests that wait for the answer of an offline batch."""
 
     @property
     def failed(self) -> int:
@@ -97,9 +130,18 @@ class RunResult:
 
 
 class Run:
-    """One command's work on a catalogue, with its row in `runs` and its event loop.
+    """One command's work on a catalogue, with its row in `runs`, its lock and its event loop.
 
     Use as a context manager: leaving it records how the run ended.
+
+    Args:
+        catalogue: takes the results.
+        command: name for `runs`.
+        config: everything that decides the result.
+        execution: how.
+
+    Raises:
+        HeldError: another process works on a run of the same command and settings.
     """
 
     def __init__(
@@ -110,10 +152,24 @@ class Run:
         self.counts: Counter[str] = Counter()
         self.finished = True
         """False once a stage was interrupted; later stages are then left out."""
+        self.waiting = 0
+        """Requests that wait for the answer of an offline batch."""
+        self.halt = Halt()
+        self.key = run_key(command, config)
+        self._lock = RunLock(catalogue.path, self.key, lambda: catalogue.newest_run(self.key))
+        try:
+            host, pid = whoami()
+            self.id = catalogue.begin_run(
+                self.key, command, as_dict(config), versions(), host=host, pid=pid
+            )
+            self.budget = self._budget()
+        except BaseException:
+            self._lock.release()
+            raise
         self._loop = Loop()
-        self.id = catalogue.begin_run(
-            run_key(command, config), command, as_dict(config), versions()
-        )
+        self.halt.tell(lambda: self.budget.close(StoppingError("the run is being stopped")))
+        self._saver: Saver | None = None
+        self._trouble: NeuroexplainError | None = None
         self._permanent = 0
         self._unavailable = 0
 
@@ -123,30 +179,70 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: Any
     ) -> None:
+        if self._saver is not None:
+            self.drive(self._saver.close())
         self._loop.close()
-        state, message = "done" if self.finished else "interrupted", ""
+        state, message = "done" if self.finished and not self.waiting else "interrupted", ""
         if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
             state = "interrupted"
         elif error is not None:
-            state, message = "failed", str(error)
-        self.catalogue.finish_run(self.id, state, dict(self.counts), message)
+            state = "interrupted" if isinstance(error, LimitError) else "failed"
+            message = str(error)
+        counts = dict(self.counts)
+        self.catalogue.finish_run(self.id, state, counts, message, waiting=self.waiting)
+        self._lock.release()
 
     @property
     def result(self) -> RunResult:
         """How the run stands."""
-        return RunResult(self.id, self.finished, dict(self.counts))
+        return RunResult(self.id, self.finished, dict(self.counts), self.waiting)
 
-    def work(self, stage: str, jobs: Sequence[Job], do: Callable[[Job], Awaitable[None]]) -> None:
-        """Do a stage's jobs, a few at a time, showing progress; nothing if an earlier stage was interrupted."""
+    @property
+    def saver(self) -> Saver:
+        """Saves results; for use while `drive` runs."""
+        if self._saver is None:
+            self._saver = self.catalogue.saver(self.id, self.key[:12], self._disk_is_full)
+        return self._saver
+
+    def work(
+        self,
+        stage: str,
+        jobs: Iterable[Job],
+        do: Callable[[Job], Awaitable[None]],
+        *,
+        total: int,
+        workers: int,
+    ) -> None:
+        """Do a stage's jobs, a few at a time, showing progress; nothing if an earlier stage was interrupted.
+
+        A job that is left for later (`PostponedError`) is not counted as done.
+        """
         if not self.finished:
             return
-        with self.execution.progress.stage(stage, len(jobs)) as advance:
+        with self.execution.progress.stage(stage, total) as advance:
+            meter = _Meter(total)
 
             async def one(job: Job) -> None:
-                await do(job)
-                advance(1)
+                try:
+                    await do(job)
+                except AwaitedError:
+                    self.counts["awaiting a batch"] += 1
+                except PostponedError:
+                    return
+                meter.done += 1
+                advance(1, self._note())
 
-            self.finished = self.drive(run_all(jobs, one, concurrency=self.execution.concurrency))
+            async def whole() -> bool:
+                signs = asyncio.create_task(self._signs_of_life(meter))
+                try:
+                    return await run_all(jobs, one, concurrency=workers, halt=self.halt)
+                finally:
+                    signs.cancel()
+                    await asyncio.gather(signs, return_exceptions=True)
+
+            self.finished = self.drive(whole())
+        if self._trouble is not None:
+            raise self._trouble
 
     def drive(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end, on the one event loop of this run."""
@@ -172,7 +268,7 @@ class Run:
             LLMPermanentError: it is the first call of the run, or one of several in a row.
         """
         self._permanent += 1
-        if self._permanent >= PERMANENT_IN_A_ROW or not self._answered:
+        if self._permanent >= PERMANENT_IN_A_ROW or error.whole_server or not self._answered:
             raise error
 
     def unanswered(self, error: LLMReplyError | LLMUnavailableError) -> None:
@@ -191,3 +287,71 @@ class Run:
         """Count a unit that was done."""
         self._permanent = self._unavailable = 0
         self.counts[count] += 1
+
+    def _budget(self) -> Budget:
+        limit = self.execution.max_cost
+        limits = {
+            "max_cost_nano": None if limit is None else round(limit * 1e9),
+            "max_calls": self.execution.max_calls,
+        }
+        if all(value is None for value in limits.values()):
+            return Budget()
+        calls, spent = self.catalogue.spent_on(self.key)
+        return Budget(**limits, spent_nano=spent, calls=calls)
+
+    def _disk_is_full(self, error: NeuroexplainError) -> None:
+        """Called by the writing thread: what is under way is saved, and then the run ends with this error."""
+        self._trouble = error
+        self._loop.soon(self.halt.call)
+
+    def _note(self) -> str:
+        """What is shown beside the bar: failures, calls and what they cost."""
+        parts = []
+        if self.counts["failed"]:
+            parts.append(f"{self.counts['failed']:,} failed")
+        if self.budget.calls:
+            parts.append(f"{self.budget.calls:,} calls")
+        if self.budget.spent_nano:
+            parts.append(f"${self.budget.spent_nano / 1e9:.2f}")
+        return " ".join(parts)
+
+    async def _signs_of_life(self, meter: _Meter) -> None:
+        """Write now and then how far the run is, so that another process can show it."""
+        while True:
+            await asyncio.sleep(SIGN_OF_LIFE)
+            await self.saver.sign_of_life(self.counts, meter.progress())
+
+
+class Book:
+    """The run's ledger: calls go through the one writer, and are read wherever they are."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def find(self, request_sha256: str) -> Reply | None:
+        """The reply to a request, if there is a good one and it may be used."""
+        if not self._run.execution.use_ledger:
+            return None
+        return self._run.catalogue.find_reply(request_sha256)
+
+    async def save(self, call: Call) -> None:
+        """Write a call; returns once it is safe."""
+        await self._run.saver.call(call)
+
+
+class _Meter:
+    """How far a stage is, and how fast."""
+
+    def __init__(self, total: int) -> None:
+        self.done = 0
+        self._total = total
+        self._marks = [(time.monotonic(), 0)]
+
+    def progress(self) -> dict[str, Any]:
+        """Units done and in all, those a second over the last minute, and seconds left."""
+        now = time.monotonic()
+        since, before = self._marks[0]
+        rate = (self.done - before) / max(now - since, 1e-9)
+        self._marks = [mark for mark in [*self._marks, (now, self.done)] if mark[0] > now - 60]
+        left = (self._total - self.done) / rate if rate else None
+        return {"done": self.done, "total": self._total, "rate": rate, "seconds_left": left}

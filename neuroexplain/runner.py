@@ -1,37 +1,77 @@
 """Many neurons: what is left to do, in which order, saved as it comes.
 
-Every collection, explanation, simulation and score has a key over all that decides it. What the catalogue holds under a
-key is not made again, so an interrupted command goes on where it stopped, and one that has finished has nothing to do.
+    selector ─▶ rings (layer by layer) ─▶ jobs ─▶ workers: explain ─▶ simulate ─▶ score what has become complete
+
+Neurons flow through the stages without waiting for each other: a slow or failing one holds up no more than the scores that
+are compared with it. Every explanation, simulation and score has a key over all that decides it. What the catalogue
+holds under a key is not made again, so an interrupted command goes on where it stopped, and one that has finished has
+nothing to do. Nothing here grows with the number of neurons but a few bytes for each of the layer at hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+import asyncio
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING
 
-from neuroexplain import llm as llms
-from neuroexplain.catalogue import Collection
+
+from neuroexplain.catalogue import Collection, ExplanationRef, KnownSimulation
 from neuroexplain.collecting import collect, layers_of, load_subject
-from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig, run_key
-from neuroexplain.errors import LLMPermanentError, LLMReplyError, LLMUnavailableError
-from neuroexplain.explainers.base import Explainer
-from neuroexplain.llm.base import LLM
-from neuroexplain.llm.ledger import ledgered
-from neuroexplain.pipeline import unexplained
-from neuroexplain.records import Evidence, Explanation, NeuronId, Ngram
-from neuroexplain.registry import check, chosen, create, find, needs_llm, require_llm
+from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig
+from neuroexplain.errors import ConfigError, PluginError
+from neuroexplain.explaining import Explained, Explaining
+from neuroexplain.models import language_models
+from neuroexplain.records import NeuronId
+from neuroexplain.registry import check, find, require_llm
+from neuroexplain.rings import Ready, Ring, batched, ring_order
 from neuroexplain.run import Run
-from neuroexplain.scoring import Scoring, check_pair
-from neuroexplain.selection import check_selector, select
+from neuroexplain.scoring import Scoring, Simulated, check_pair
+from neuroexplain.selection import LayerNeurons, by_layer, check_selector
 
 if TYPE_CHECKING:
     from neuroexplain.subjects import Subject
 
+CHUNK = 256
+"""Neurons that are looked up in the catalogue together."""
+
+
+@dataclass
+class Group:
+    """Neurons of one layer and polarity whose explanations are compared with each other."""
+
+    ring: Ring
+    simulated: dict[int, Simulated] = field(default_factory=dict)
+    """By place in the ring."""
+    strangers: list[Simulated] | None = None
+    """Explanations that are not in the ring; looked up where it has too few."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One neuron, as far as the catalogue has it."""
+
+    group: Group
+    place: int
+    """In the group's ring."""
+    neuron: NeuronId
+    explained: Explained | None
+    simulation: KnownSimulation | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What there is to do."""
+
+    jobs: Iterator[Job]
+    total: int
+
 
 def sweep(
     run: Run, config: SweepConfig, subject: Subject | None = None
-) -> tuple[Collection, list[int]]:
+) -> tuple[Collection, Sequence[int]]:
     """Collect, explain and score: everything, from a subject and a corpus to scores in the catalogue.
 
     Args:
@@ -40,35 +80,30 @@ def sweep(
         subject: the model, where it is loaded already.
 
     Returns:
-        The collection, and the explanations that the sweep was about.
+        The collection, and the rows of the explanations that the sweep was about.
 
     Raises:
         NeuroexplainError: a setting that makes no sense is found before any work is done.
     """
     check_plugins(config.explain, config.score)
     check_selector(config.neurons)
-    with language_models(run, config.explain, config.score) as (writer, reader):
-        explainer = _explainer(config.explain, writer)
-        scoring = Scoring(run, config.score, reader)
-        subject = subject or load_subject(run.execution, config.collect)
-        run.catalogue.check_subject(subject.info)
-        widths = {layer: subject.sites[layer].width for layer in layers_of(config.collect, subject)}
-        neurons = select(config.neurons, subject.name, widths, seed=config.explain.seed)
-        collection = collect(run, config.collect, subject)
-        explanations = explain(run, collection, neurons, config.explain, explainer, writer)
-        scoring.run_on(collection, explanations)
-    return collection, explanations
+    subject = subject or load_subject(run.execution, config.collect)
+    run.catalogue.check_subject(subject.info)
+    widths = {layer: subject.sites[layer].width for layer in layers_of(config.collect, subject)}
+    neurons = by_layer(config.neurons, subject.name, widths, seed=config.explain.seed)
+    collection = collect(run, config.collect, subject)
+    return collection, explain_and_score(run, collection, neurons, config.explain, config.score)
 
 
 def explain_and_score(
     run: Run,
     collection: Collection,
-    neurons: Sequence[NeuronId],
+    neurons: Sequence[LayerNeurons],
     explain_config: ExplainConfig | None,
     score_config: ScoreConfig | None,
     *,
     explainer: str | None = None,
-) -> list[int]:
+) -> Sequence[int]:
     """Explain neurons that have been collected, score their explanations, or both.
 
     Args:
@@ -80,25 +115,81 @@ def explain_and_score(
         explainer: of explanations that are there, only those of this explainer.
 
     Returns:
-        The explanations, by their number in the catalogue.
+        Rows of the good explanations that it was about.
 
     Raises:
         ConfigError: there is no explanation to score.
         PluginError: a plug-in does not exist, or the simulator cannot read these explanations.
         LLMError: the language model refuses every call, or no longer answers.
+        LimitError: the run has reached what it may spend.
     """
-    configs = [config for config in (explain_config, score_config) if config is not None]
-    with language_models(run, *configs) as models:
-        scoring = Scoring(run, score_config, models[-1]) if score_config is not None else None
+    with language_models(run, explain_config, score_config) as (writer, reader):
+        explaining = scoring = None
         if explain_config is not None:
-            written_by = _explainer(explain_config, models[0])
-            explanations = explain(run, collection, neurons, explain_config, written_by, models[0])
-        else:
-            assert scoring is not None
-            explanations = scoring.readable(collection, neurons, explainer)
-        if scoring is not None:
-            scoring.run_on(collection, explanations)
-    return explanations
+            explaining = Explaining(run, collection, explain_config, writer)
+        if score_config is not None:
+            scoring = Scoring(run, collection, score_config, reader)
+        plan = (
+            _plan(explaining, scoring, neurons)
+            if explaining is not None
+            else _readable(scoring, neurons, explainer)
+        )
+        flow = Flow(run, explaining, scoring)
+        called = any(s is not None and s.llm is not None for s in (explaining, scoring))
+        names = [n for n, s in (("explaining", explaining), ("scoring", scoring)) if s is not None]
+        run.work(
+            " and ".join(names),
+            plan.jobs,
+            flow.one,
+            total=plan.total,
+            # Neurons wait for the writer too, and meanwhile others may ask the language model.
+            workers=2 * run.execution.concurrency if called else 16,
+        )
+    return flow.numbers
+
+
+class Flow:
+    """Takes one neuron after the other through the stages that a command has."""
+
+    def __init__(self, run: Run, explaining: Explaining | None, scoring: Scoring | None) -> None:
+        self.run = run
+        self.explaining = explaining
+        self.scoring = scoring
+        self.numbers: array[int] = array("q")
+        """Rows of the good explanations."""
+
+    async def one(self, job: Job) -> None:
+        """Everything that can be done for a neuron now, and whatever that makes possible for others."""
+        explained = job.explained
+        if explained is not None:
+            self.run.counts["reused"] += 1
+        elif self.explaining is not None:
+            explained = await self.explaining.explain(job.neuron)
+        if explained is not None:
+            self.numbers.append(explained.number)
+        if self.scoring is None:
+            return
+        simulated = None
+        if explained is not None:
+            simulated = await self.scoring.simulated(explained, job.simulation)
+            job.group.simulated[job.place] = simulated
+        ready = job.group.ring.settle(
+            job.place,
+            usable=simulated is not None and simulated.complete,
+            wants=simulated is not None,
+        )
+        await asyncio.gather(*(self._score(self.scoring, job.group, r) for r in ready))
+
+    async def _score(self, scoring: Scoring, group: Group, ready: Ready) -> None:
+        simulated = group.simulated[ready.place]
+        others = [group.simulated[place] for place in ready.others]
+        missing = scoring.config.null - len(others)
+        if missing > 0:
+            if group.strangers is None:
+                taken = {s.explained.neuron for s in group.simulated.values()}
+                group.strangers = scoring.others_of(simulated, taken)
+            others += group.strangers[:missing]
+        group.simulated[ready.place] = await scoring.score(simulated, others)
 
 
 def check_plugins(explain: ExplainConfig, score: ScoreConfig) -> None:
@@ -117,45 +208,7 @@ def check_plugins(explain: ExplainConfig, score: ScoreConfig) -> None:
         find("scorer", name)
 
 
-def explain(
-    run: Run,
-    collection: Collection,
-    neurons: Sequence[NeuronId],
-    config: ExplainConfig,
-    explainer: Explainer,
-    llm: LLM | None,
-) -> list[int]:
-    """Explain neurons; those that have this very explanation already are left alone.
-
-    Returns:
-        The good explanations, by their number in the catalogue, in order.
-
-    Raises:
-        LLMError: the language model refuses every call, or no longer answers.
-    """
-    catalogue = run.catalogue
-    explanations: list[int] = []
-
-    async def one(neuron: NeuronId) -> None:
-        key = explanation_key(collection, neuron, explainer, config, llm)
-        known = catalogue.find_explanation(key)
-        if known is not None:
-            run.counts["reused"] += 1
-            explanations.append(known[0])
-            return
-        evidence = catalogue.evidence(collection, neuron)
-        explanation = await _explain(run, evidence, explainer, config, llm)
-        number = catalogue.save_explanation(run.id, collection, key, explanation)
-        if explanation.failure is None:
-            explanations.append(number)
-        if explanation.data and "strongest" in explanation.data:
-            catalogue.save_ngrams(collection, neuron, _ngrams(explanation.data))
-
-    run.work("explaining", neurons, one)
-    return sorted(explanations)
-
-
-def neurons_of(collection: Collection, selector: str, seed: int) -> list[NeuronId]:
+def neurons_of(collection: Collection, selector: str, seed: int) -> list[LayerNeurons]:
     """The recorded neurons that a selector names.
 
     Raises:
@@ -163,92 +216,125 @@ def neurons_of(collection: Collection, selector: str, seed: int) -> list[NeuronI
     """
     widths = dict(enumerate(collection.subject.widths))
     recorded = {layer: widths[layer] for layer in collection.layers}
-    return select(selector, collection.subject.name, recorded, seed=seed)
+    return by_layer(selector, collection.subject.name, recorded, seed=seed)
 
 
-@contextmanager
-def language_models(run: Run, *configs: ExplainConfig | ScoreConfig) -> Iterator[list[LLM | None]]:
-    """The language models of some stages, behind the catalogue's ledger; equal ones are opened once."""
-    opened: dict[tuple[str, str | None], LLM | None] = {}
-    try:
-        for config in configs:
-            place = (config.llm, config.base_url)
-            if place not in opened:
-                opened[place] = _open(run, *place)
-        yield [opened[config.llm, config.base_url] for config in configs]
-    finally:
-        for model in opened.values():
-            if model is not None:
-                run.drive(model.close())
+def _plan(explaining: Explaining, scoring: Scoring | None, layers: Sequence[LayerNeurons]) -> Plan:
+    """Neurons to explain, and to score where there is a scoring."""
+    return Plan(_jobs(explaining, scoring, layers), sum(map(len, layers)))
 
 
-def _open(run: Run, spec: str, base_url: str | None) -> LLM | None:
-    execution = run.execution
-    model = llms.create(
-        spec,
-        base_url=base_url,
-        device=execution.device,
-        dtype=execution.llm_dtype,
-        threads=execution.threads,
-        tries=execution.tries,
-    )
-    if model is None:
-        return None
-    find_reply = run.catalogue.find_reply if execution.use_ledger else lambda _: None
-    return ledgered(model, find_reply, lambda call: _save_call(run, call))
+def _jobs(
+    explaining: Explaining, scoring: Scoring | None, layers: Sequence[LayerNeurons]
+) -> Iterator[Job]:
+    catalogue = explaining.run.catalogue
+    seed = explaining.config.seed if scoring is None else scoring.config.seed
+    for layer in layers:
+        group = Group(Ring(len(layer), scoring.config.null if scoring else 0))
+        ordered = ring_order(layer.indices, _salt(layer.layer, layer.polarity, seed))
+        for start, indices in enumerate(batched(ordered, CHUNK)):
+            neurons = [
+                NeuronId(layer.subject, layer.layer, index, layer.polarity)
+                for index in indices.tolist()
+            ]
+            keys = [explaining.keys.of(neuron) for neuron in neurons]
+            numbers = catalogue.known_explanations(keys)
+            explained = [
+                Explained(neuron, numbers[key], key) if key in numbers else None
+                for neuron, key in zip(neurons, keys, strict=True)
+            ]
+            yield from _as_jobs(scoring, group, start * CHUNK, neurons, explained)
 
 
-def _explainer(config: ExplainConfig, llm: LLM | None) -> Explainer:
-    made: Explainer = create("explainer", config.explainer, config.settings, llm)
-    return made
+def _as_jobs(
+    scoring: Scoring | None,
+    group: Group,
+    start: int,
+    neurons: Sequence[NeuronId],
+    explained: Sequence[Explained | None],
+) -> Iterator[Job]:
+    """Jobs of consecutive places in a ring, with the simulations that there are."""
+    known: dict[str, KnownSimulation] = {}
+    keys = [scoring.keys.of(e.key) if scoring and e else "" for e in explained]
+    if scoring is not None:
+        known = scoring.catalogue.known_simulations([key for key in keys if key])
+    for place, (neuron, entry, key) in enumerate(zip(neurons, explained, keys, strict=True)):
+        yield Job(group, start + place, neuron, entry, known.get(key))
 
 
-def explanation_key(
-    collection: Collection,
-    neuron: NeuronId,
-    explainer: Explainer,
-    config: ExplainConfig,
-    llm: LLM | None,
-) -> str:
-    """What decides an explanation; the language model only where one is asked."""
-    asked = llm is not None and needs_llm(type(explainer))
-    return run_key(
-        "explanation",
-        collection.key,
-        str(neuron),
-        config.explainer,
-        chosen(explainer),
-        llm.identity if llm and asked else None,
-        getattr(explainer, "template_sha256", None),
-        config.seed if asked else None,
-    )
+def _readable(
+    scoring: Scoring | None, layers: Sequence[LayerNeurons], explainer: str | None
+) -> Plan:
+    """The explanations of some neurons that the simulator can read.
+
+    Raises:
+        ConfigError: these neurons have no explanation, or none of this explainer.
+        PluginError: they have, but none that the simulator can read.
+    """
+    assert scoring is not None
+    reads = getattr(scoring.simulator, "reads", None)
+    there: set[str] = set()
+    total = 0
+    for layer in layers:
+        found = _refs(scoring, layer)
+        there |= {ref.explainer for ref in found}
+        total += sum(_fits(ref, explainer, reads) for ref in found)
+    names = ", ".join(sorted(there)) or "none"
+    if not there or explainer not in (None, *there):
+        raise ConfigError(
+            f"these {sum(map(len, layers))} neurons have no explanation"
+            f"{f' of {explainer}' if explainer else ''} to score (explainers here: {names}); "
+            "run neuroexplain explain first"
+        )
+    if not total:
+        raise PluginError(
+            f'simulator "{scoring.config.simulator}" reads explanations of "{reads}" only; these neurons have: {names}'
+        )
+    return Plan(_scoring_jobs(scoring, layers, explainer), total)
 
 
-async def _explain(
-    run: Run, evidence: Evidence, explainer: Explainer, config: ExplainConfig, llm: LLM | None
-) -> Explanation:
-    spec = llm.spec if llm else None
-    try:
-        explanation = await explainer.explain(evidence, seed=config.seed)
-    except LLMPermanentError as error:
-        run.permanent(error)
-        explanation = unexplained(evidence, config.explainer, spec, error)
-    except (LLMReplyError, LLMUnavailableError) as error:
-        run.unanswered(error)
-        explanation = unexplained(evidence, config.explainer, spec, error)
-    if explanation.failure is None:
-        run.succeeded("explained")
-    else:
-        run.failed(explanation.failure.reason)
-    return explanation
+def _scoring_jobs(
+    scoring: Scoring, layers: Sequence[LayerNeurons], explainer: str | None
+) -> Iterator[Job]:
+    reads = getattr(scoring.simulator, "reads", None)
+    for layer in layers:
+        refs = [ref for ref in _refs(scoring, layer) if _fits(ref, explainer, reads)]
+        order = ring_order(
+            layer.indices, _salt(layer.layer, layer.polarity, scoring.config.seed)
+        ).tolist()
+        place_of = {index: place for place, index in enumerate(order)}
+        refs.sort(key=lambda ref: (_kind(ref), place_of[ref.neuron.index], ref.number))
+        for _, members in groupby(refs, key=_kind):
+            kind = list(members)
+            owners = [ref.neuron.index for ref in kind]
+            group = Group(Ring(len(kind), scoring.config.null, owners))
+            for start in range(0, len(kind), CHUNK):
+                chunk = kind[start : start + CHUNK]
+                explained = [Explained(ref.neuron, ref.number, ref.key) for ref in chunk]
+                neurons = [ref.neuron for ref in chunk]
+                yield from _as_jobs(scoring, group, start, neurons, explained)
 
 
-def _save_call(run: Run, call: Any) -> None:
-    run.catalogue.save_call(run.id, call)
-
-
-def _ngrams(data: Mapping[str, Any]) -> list[Ngram]:
+def _refs(scoring: Scoring, layer: LayerNeurons) -> list[ExplanationRef]:
+    """The explanations of a layer's chosen neurons."""
+    chosen = set(layer.indices.tolist())
     return [
-        Ngram(e["text"], e["mean_response"], e["max_response"], e["count"])
-        for e in data["strongest"]
+        ref
+        for ref in scoring.catalogue.explanation_refs(scoring.collection, layer.layer)
+        if ref.neuron.polarity == layer.polarity and ref.neuron.index in chosen
     ]
+
+
+def _fits(ref: ExplanationRef, explainer: str | None, reads: str | None) -> bool:
+    return explainer in (None, ref.explainer) and reads in (None, ref.explainer)
+
+
+def _kind(ref: ExplanationRef) -> tuple[str, str, str]:
+    """What explanations have in common that can be each other's null."""
+    return ref.explainer, ref.llm or "", ref.made_by
+
+
+def _salt(layer: int, polarity: int, seed: int) -> int:
+    return (seed * 65536 + layer) * 2 + (polarity > 0)
+
+

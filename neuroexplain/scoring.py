@@ -1,47 +1,59 @@
-"""Simulations and scores of many explanations, each beside the others of its layer.
+"""From explanations to simulations and scores in the catalogue: one at a time, each beside others of its layer.
 
-The simulations come first, one explanation after the other in any order; statistics follow from what is stored, so that
-scoring again costs no language model call.
+Statistics follow from what is stored, so that scoring again costs no language model call.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
 
-from neuroexplain.catalogue import Collection, ExplanationRef
+from neuroexplain.catalogue import Collection, KnownSimulation
 from neuroexplain.config import ScoreConfig, as_dict, run_key
 from neuroexplain.errors import (
-    ConfigError,
-    LLMError,
+    NO_ANSWER,
     LLMPermanentError,
     LLMReplyError,
     LLMUnavailableError,
     PluginError,
 )
+from neuroexplain.explaining import Explained
 from neuroexplain.heldout import held_out
 from neuroexplain.llm.base import LLM
-from neuroexplain.pipeline import score_explanation, simulate, unsimulated
+from neuroexplain.pipeline import floor_simulation, score_explanation, simulate, unsimulated
+from neuroexplain.recent import Recent
 from neuroexplain.records import Explanation, HeldOut, NeuronId, Simulation
 from neuroexplain.registry import chosen, create, find, needs_llm
 from neuroexplain.run import Run
 from neuroexplain.scorers.base import Scorer
 from neuroexplain.simulators.base import Simulator
 
-WORTH_ASKING_AGAIN = {"llm_unavailable", "llm_refused"}
-"""Failures in which no reply arrived. A reply that cannot be used is in the ledger, and would only come back."""
+REMEMBERED = 512
+"""Simulations or explanations of other neurons that are kept in memory for comparison."""
 
 
 @dataclass(frozen=True)
-class Other:
-    """An explanation of another neuron, for the null."""
+class Simulated:
+    """An explanation with its simulation in the catalogue."""
 
+    explained: Explained
     number: int
-    explanation: Explanation
-    simulation: tuple[int, Simulation] | None
-    """What a language model has simulated of it already; None where none is asked."""
+    """Row of the simulation."""
+    key: str
+    """Hash of everything that determines it."""
+    complete: bool
+    """Whether no span failed, so that others can be compared with it."""
+    made: Made | None = None
+    """What it is scored by, where that is at hand."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a score is made of."""
+
+    simulation: Simulation
+    held_out: HeldOut
+    floor: Simulation | None
 
 
 def default_simulator(explainer: str | None, llm: str) -> str:
@@ -67,203 +79,189 @@ def check_pair(explainer: str, simulator: str) -> None:
         )
 
 
-class Scoring:
-    """Simulates explanations on their neurons' held-out spans, and scores them against each other."""
+class SimulationKeys:
+    """What decides a simulation, hashed.
 
-    def __init__(self, run: Run, config: ScoreConfig, llm: LLM | None) -> None:
+    Args:
+        config: which spans are simulated, and how.
+        simulator: made from it.
+        identity: of the language model; None where none is asked.
+    """
+
+    def __init__(self, config: ScoreConfig, simulator: Simulator, identity: str | None) -> None:
+        self._made_by = [
+            config.simulator,
+            chosen(simulator),
+            identity,
+            getattr(simulator, "template_sha256", None),
+            [config.top, config.random, config.quantile],
+        ]
+
+    def of(self, explanation_key: str) -> str:
+        """The key of an explanation's simulation."""
+        return run_key("simulation", explanation_key, self._made_by)
+
+
+class Scoring:
+    """Simulates explanations of a collection on their neurons' held-out spans, and scores them."""
+
+    def __init__(
+        self, run: Run, collection: Collection, config: ScoreConfig, llm: LLM | None
+    ) -> None:
         self.run = run
         self.catalogue = run.catalogue
+        self.collection = collection
         self.config = config
         self.simulator: Simulator = create("simulator", config.simulator, config.settings, llm)
         self.scorers: list[Scorer] = [create("scorer", name, {}) for name in config.scorers]
         self.llm = llm if needs_llm(type(self.simulator)) else None
+        identity = self.llm.identity if self.llm else None
+        self.keys = SimulationKeys(config, self.simulator, identity)
+        self._scored_by = as_dict(config)
+        self._shared: Recent[int, Simulation] = Recent(REMEMBERED)
+        self._explanations: Recent[int, Explanation] = Recent(REMEMBERED)
 
-    def run_on(self, collection: Collection, explanations: Sequence[int]) -> None:
-        """Simulate and score some explanations of a collection.
+    async def simulated(self, explained: Explained, known: KnownSimulation | None) -> Simulated:
+        """Simulate an explanation on its neuron's test spans, unless the catalogue has that.
 
         Raises:
             LLMError: the language model refuses every call, or no longer answers.
+            PostponedError: nothing was done.
         """
-
-        async def one(number: int) -> None:
-            await self._simulate(collection, number)
-
-        self.run.work("simulating", explanations, one)
-        if self.run.finished:
-            self._score_all(collection, explanations)
-
-    def readable(
-        self, collection: Collection, neurons: Sequence[NeuronId], explainer: str | None
-    ) -> list[int]:
-        """The explanations of some neurons that the simulator can read.
-
-        Args:
-            collection: where they come from.
-            neurons: whose explanations.
-            explainer: only those of this explainer.
-
-        Raises:
-            ConfigError: these neurons have no explanation, or none of this explainer.
-            PluginError: they have, but none that the simulator can read.
-        """
-        wanted = set(neurons)
-        found = [r for r in self.catalogue.explanation_refs(collection) if r.neuron in wanted]
-        there = ", ".join(sorted({r.explainer for r in found})) or "none"
-        found = [r for r in found if explainer in (None, r.explainer)]
-        if not found:
-            raise ConfigError(
-                f"these {len(wanted)} neurons have no explanation"
-                f"{f' of {explainer}' if explainer else ''} to score (explainers here: {there}); "
-                "run neuroexplain explain first"
-            )
-        reads = getattr(self.simulator, "reads", None)
-        fit = [r.number for r in found if reads in (None, r.explainer)]
-        if not fit:
-            raise PluginError(
-                f'simulator "{self.config.simulator}" reads explanations of "{reads}" only; these neurons have: {there}'
-            )
-        return fit
-
-    async def _simulate(self, collection: Collection, number: int) -> None:
-        """Simulate one explanation, unless the catalogue has that simulation."""
-        explanation = self.catalogue.explanation(number)
-        spans = self._held_out(collection, explanation.neuron)
-        key = self._simulation_key(number, spans)
-        known = self.catalogue.find_simulation(key, partial=True)
-        if known is not None and not self._ask_again(known[1]):
+        key = self.keys.of(explained.key)
+        if known is not None and not self._again(known):
             self.run.counts["reused"] += 1
-            return
-        spec = self.llm.spec if self.llm else None
-        try:
-            simulation = await simulate(explanation, spans, self.simulator)
-        except (LLMPermanentError, LLMReplyError, LLMUnavailableError) as error:
-            self._count(error)
-            simulation = unsimulated(spans, self.config.simulator, spec, error)
+            return Simulated(explained, known.number, key, not known.reasons)
+        spans = self._held_out(explained.neuron)
+        explanation = self._explanation(explained)
+        simulation = await self._simulation(explanation, spans)
+        number = await self.run.saver.simulation(explained.number, key, "test", simulation)
         failures = [s.failure for s in simulation.spans if s.failure is not None]
-        if len(failures) == len(simulation.spans):
+        if failures and len(failures) == len(simulation.spans):
             self.run.failed(failures[0].reason)
         else:
             self.run.succeeded("simulated")
-        self.catalogue.save_simulation(self.run.id, number, key, "test", simulation)
+        if self.llm is None:
+            self._explanations.put(explained.number, explanation)
+        elif not failures:
+            self._shared.put(number, _on_random(simulation, spans))
+        made = Made(simulation, spans, await self._floor(explained, spans))
+        # The evidence is large, and no longer needed.
+        return Simulated(replace(explained, evidence=None), number, key, not failures, made)
 
-    def _ask_again(self, simulation: Simulation) -> bool:
-        reasons = {s.failure.reason for s in simulation.spans if s.failure is not None}
-        if not self.run.execution.use_ledger:
-            return bool(reasons)
-        return bool(reasons & WORTH_ASKING_AGAIN)
-
-    def _count(self, error: LLMError) -> None:
-        if isinstance(error, LLMPermanentError):
-            self.run.permanent(error)
-        elif isinstance(error, (LLMReplyError, LLMUnavailableError)):
-            self.run.unanswered(error)
-
-    def _score_all(self, collection: Collection, explanations: Sequence[int]) -> None:
-        """Score simulated explanations, layer by layer: a null is made of a layer's other explanations."""
-        wanted = set(explanations)
-        refs = [r for r in self.catalogue.explanation_refs(collection) if r.number in wanted]
-        refs.sort(key=_kind)
-        with self.run.execution.progress.stage("scoring", len(refs)) as advance:
-            for _, group in groupby(refs, key=_kind):
-                members = list(group)
-                others = self._others(collection, members[0])
-                for ref in members:
-                    self.run.drive(self._score(collection, ref.number, others))
-                    advance(1)
-
-    async def _score(self, collection: Collection, number: int, others: Sequence[Other]) -> None:
-        explanation = self.catalogue.explanation(number)
-        spans = self._held_out(collection, explanation.neuron)
-        found = self.catalogue.find_simulation(self._simulation_key(number, spans), partial=True)
-        if found is None:
-            return
-        used = self._choose(explanation, others)
-        nulls = [await self._null(other, spans) for other in used]
-        scores = await score_explanation(
-            found[1],
-            spans,
-            self.catalogue.evidence(collection, explanation.neuron),
+    async def score(self, simulated: Simulated, others: Sequence[Simulated]) -> Simulated:
+        """Score a simulation beside the explanations of other neurons; returns it without what it was scored by."""
+        key = self._score_key(simulated, others)
+        number = simulated.explained.number
+        if simulated.made is None and self._is_scored(number, key):
+            return simulated
+        made = simulated.made or await self._load(simulated)
+        scores = score_explanation(
+            made.simulation,
+            made.held_out,
+            made.floor,
             scorers=self.scorers,
-            nulls=nulls,
+            nulls=[await self._null(other, made.held_out) for other in others],
             config=self.config,
         )
-        made_of = [other.simulation[0] if other.simulation else other.number for other in used]
-        key = run_key("score", as_dict(self.config), found[0], made_of)
-        self.catalogue.save_scores(self.run.id, number, found[0], key, "test", scores, found[1])
-        self.run.counts["scored"] += 1
-
-    def _others(self, collection: Collection, ref: ExplanationRef) -> list[Other]:
-        """The explanations of the same layer, polarity, explainer and language model that a null can be made of.
-
-        Without a language model any explanation is simulated at once. With one that would multiply the bill, so
-        those count that have been simulated already.
-        """
-        found = self.catalogue.explanations(
-            collection,
-            layer=ref.neuron.layer,
-            explainer=ref.explainer,
-            polarity=ref.neuron.polarity,
+        await self.run.saver.scores(
+            number, simulated.number, key, "test", scores, made.simulation
         )
-        others = []
-        for number, explanation in found:
-            if explanation.llm != ref.llm:
-                continue
-            simulation = None
-            if self.llm is not None:
-                spans = self._held_out(collection, explanation.neuron)
-                simulation = self.catalogue.find_simulation(self._simulation_key(number, spans))
-                if simulation is None:
-                    continue
-            others.append(Other(number, explanation, simulation))
-        return others
+        self.run.counts["scored"] += 1
+        return replace(
+            simulated, made=None, explained=replace(simulated.explained, explanation=None)
+        )
 
-    def _choose(self, explanation: Explanation, others: Sequence[Other]) -> list[Other]:
-        """A seeded choice of comparable explanations of other neurons, one of each neuron."""
+    def others_of(self, simulated: Simulated, taken: set[NeuronId]) -> list[Simulated]:
+        """Explanations of the same layer and kind in the catalogue, of neurons that are not taken; one of each.
+
+        Where a language model simulates, those that have been simulated: the others would multiply the bill.
+        """
+        neuron, number = simulated.explained.neuron, simulated.explained.number
+        refs = self.catalogue.explanation_refs(self.collection, neuron.layer)
+        own = next(ref for ref in refs if ref.number == number)
+        kind = (own.explainer, own.llm, own.made_by, own.neuron.polarity)
         newest = {
-            o.explanation.neuron: o
-            for o in others
-            if o.explanation.neuron != explanation.neuron
-            and o.explanation.settings == explanation.settings
-            and o.explanation.template_sha256 == explanation.template_sha256
+            ref.neuron: ref
+            for ref in refs
+            if (ref.explainer, ref.llm, ref.made_by, ref.neuron.polarity) == kind
+            and ref.neuron not in taken
         }
-        salt = f"{self.config.seed}:{explanation.neuron}"
-        ordered = sorted(newest.values(), key=lambda o: _hash(f"{salt}:{o.explanation.neuron}"))
-        return ordered[: self.config.null]
+        order = sorted(newest, key=lambda n: run_key(self.config.seed, str(n)))
+        found = [Explained(n, newest[n].number, newest[n].key) for n in order]
+        if self.llm is None:
+            return [Simulated(e, 0, self.keys.of(e.key), True) for e in found]
+        known = self.catalogue.known_simulations([self.keys.of(e.key) for e in found])
+        pairs = [(e, known.get(self.keys.of(e.key))) for e in found]
+        return [
+            Simulated(e, k.number, self.keys.of(e.key), True)
+            for e, k in pairs
+            if k is not None and not k.reasons
+        ]
 
-    async def _null(self, other: Other, spans: HeldOut) -> Simulation:
+    async def _simulation(self, explanation: Explanation, spans: HeldOut) -> Simulation:
+        try:
+            return await simulate(explanation, spans, self.simulator)
+        except LLMPermanentError as error:
+            self.run.permanent(error)
+            failed = error
+        except (LLMReplyError, LLMUnavailableError) as error:
+            self.run.unanswered(error)
+            failed = error  # type: ignore[assignment]
+        spec = self.llm.spec if self.llm else None
+        return unsimulated(spans, self.config.simulator, spec, failed)
+
+    def _again(self, known: KnownSimulation) -> bool:
+        """Whether a simulation with failed spans is worth another try."""
+        execution = self.run.execution
+        if not execution.use_ledger:
+            return bool(known.reasons)
+        return bool(known.reasons & (NO_ANSWER | execution.retry))
+
+    def _is_scored(self, number: int, key: str) -> bool:
+        newest = self.catalogue.newest_score_keys(number, "test")
+        return all(newest.get(scorer.name) == key for scorer in self.scorers)
+
+    def _score_key(self, simulated: Simulated, others: Sequence[Simulated]) -> str:
+        return run_key("score", self._scored_by, simulated.key, [other.key for other in others])
+
+    async def _load(self, simulated: Simulated) -> Made:
+        """What an earlier run's simulation is scored by."""
+        spans = self._held_out(simulated.explained.neuron)
+        simulation = self.catalogue.simulation(simulated.number)
+        return Made(simulation, spans, await self._floor(simulated.explained, spans))
+
+    async def _floor(self, explained: Explained, spans: HeldOut) -> Simulation | None:
+        evidence = explained.evidence or self.catalogue.evidence(self.collection, explained.neuron)
+        return floor_simulation(evidence, [s.span for s in spans.spans])
+
+    async def _null(self, other: Simulated, spans: HeldOut) -> Simulation:
         """Another neuron's explanation on these spans: on all of them, or on the random ones that all neurons share."""
-        if other.simulation is None:
-            return await simulate(other.explanation, spans, self.simulator)
-        shared = {s.span.span for s in spans.spans if "random" in s.kinds}
-        made = other.simulation[1]
-        kept = tuple(s for s in made.spans if s.span.span in shared)
-        return Simulation(made.simulator, kept, llm=made.llm)
+        if self.llm is None:
+            return await simulate(self._explanation(other.explained), spans, self.simulator)
+        return self._shared.get(
+            other.number, lambda: _on_random(self.catalogue.simulation(other.number), spans)
+        )
 
-    def _held_out(self, collection: Collection, neuron: NeuronId) -> HeldOut:
+    def _explanation(self, explained: Explained) -> Explanation:
+        if explained.explanation is not None:
+            return explained.explanation
+        return self._explanations.get(
+            explained.number, lambda: self.catalogue.explanation(explained.number)
+        )
+
+    def _held_out(self, neuron: NeuronId) -> HeldOut:
         return held_out(
             neuron,
-            self.catalogue.exemplars(collection, neuron, "test"),
+            self.catalogue.exemplars(self.collection, neuron, "test"),
             self.config,
-            bands=int(collection.config["quantile_bands"]),
-            n_spans=collection.spans["test"],
-        )
-
-    def _simulation_key(self, number: int, spans: HeldOut) -> str:
-        return run_key(
-            "simulation",
-            number,
-            self.config.simulator,
-            chosen(self.simulator),
-            self.llm.identity if self.llm else None,
-            getattr(self.simulator, "template_sha256", None),
-            [s.span.span for s in spans.spans],
+            bands=int(self.collection.config["quantile_bands"]),
+            n_spans=self.collection.spans["test"],
         )
 
 
-def _kind(ref: ExplanationRef) -> tuple[int, int, str, str]:
-    """What explanations have in common that can be each other's null."""
-    return ref.neuron.layer, ref.neuron.polarity, ref.explainer, ref.llm or ""
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _on_random(simulation: Simulation, spans: HeldOut) -> Simulation:
+    """A simulation on the random spans alone, which all neurons have in common."""
+    shared = {s.span.span for s in spans.spans if "random" in s.kinds}
+    kept = tuple(s for s in simulation.spans if s.span.span in shared)
+    return Simulation(simulation.simulator, kept, llm=simulation.llm)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from neuroexplain.errors import ConfigError
 from neuroexplain.records import NeuronId
@@ -19,10 +23,29 @@ _TERM = re.compile(
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 
-def select(
+@dataclass(frozen=True)
+class LayerNeurons:
+    """Neurons of one layer and polarity; arrays, because there may be hundreds of thousands."""
+
+    subject: str
+    layer: int
+    polarity: int
+    indices: NDArray[np.int64]
+    """[neuron], ascending."""
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def neurons(self) -> Iterator[NeuronId]:
+        """One after the other."""
+        for index in self.indices.tolist():
+            yield NeuronId(self.subject, self.layer, index, self.polarity)
+
+
+def by_layer(
     selector: str, subject: str, widths: Mapping[int, int], *, seed: int = 0
-) -> list[NeuronId]:
-    """The neurons that a selector names, each once, in order of layer, index and polarity.
+) -> list[LayerNeurons]:
+    """The neurons that a selector names, each once, by layer and polarity.
 
     Args:
         selector: see the module's docstring.
@@ -33,13 +56,26 @@ def select(
     Raises:
         ConfigError: a term of another form, or a layer or neuron that is not there.
     """
-    chosen: set[NeuronId] = set()
+    chosen: dict[tuple[int, int], NDArray[np.bool_]] = {}
     for term in selector.split(","):
         match = _parse(term)
         polarity = -1 if match["sign"] == "-" else 1
-        chosen.update(
-            NeuronId(subject, layer, index, polarity) for layer, index in _term(match, widths, seed)
-        )
+        for layer, indices in _term(match, widths, seed):
+            mask = chosen.setdefault((layer, -polarity), np.zeros(widths[layer], dtype=np.bool_))
+            mask[indices] = True
+    return [
+        LayerNeurons(subject, layer, -side, np.flatnonzero(chosen[layer, side]))
+        for layer, side in sorted(chosen)
+        if chosen[layer, side].any()
+    ]
+
+
+def select(
+    selector: str, subject: str, widths: Mapping[int, int], *, seed: int = 0
+) -> list[NeuronId]:
+    """The neurons that a selector names, as `by_layer`, in order of layer, index and polarity."""
+    groups = by_layer(selector, subject, widths, seed=seed)
+    chosen = [neuron for group in groups for neuron in group.neurons()]
     return sorted(chosen, key=lambda n: (n.layer, n.index, -n.polarity))
 
 
@@ -82,18 +118,16 @@ def _parse(term: str) -> re.Match[str]:
     return match
 
 
-def _term(match: re.Match[str], widths: Mapping[int, int], seed: int) -> Iterator[tuple[int, int]]:
-    if match["all"] or match["random"]:
-        everything = [(layer, index) for layer in sorted(widths) for index in range(widths[layer])]
-        if match["all"]:
-            yield from everything
-            return
-        wanted = int(match["random"])
-        if not 0 < wanted <= len(everything):
-            raise ConfigError(
-                f"random:{wanted} of {len(everything)} neurons; choose 1-{len(everything)}"
-            )
-        yield from random.Random(seed).sample(everything, wanted)
+def _term(
+    match: re.Match[str], widths: Mapping[int, int], seed: int
+) -> Iterator[tuple[int, Sequence[int] | slice]]:
+    """Layers, and which of their neurons a term names."""
+    if match["all"]:
+        for layer in widths:
+            yield layer, slice(None)
+        return
+    if match["random"]:
+        yield from _random(int(match["random"]), widths, seed)
         return
     layer = int(match["layer"])
     if layer not in widths:
@@ -111,8 +145,20 @@ def _term(match: re.Match[str], widths: Mapping[int, int], seed: int) -> Iterato
     )
     if high >= widths[layer] or low > high:
         raise ConfigError(f"layer {layer} has neurons 0-{widths[layer] - 1}, not {match[0]}")
-    for index in range(low, high + 1):
-        yield layer, index
+    yield layer, slice(low, high + 1)
+
+
+def _random(wanted: int, widths: Mapping[int, int], seed: int) -> Iterator[tuple[int, list[int]]]:
+    """A sample of all neurons, as if they stood in one row."""
+    total = sum(widths.values())
+    if not 0 < wanted <= total:
+        raise ConfigError(f"random:{wanted} of {total} neurons; choose 1-{total}")
+    places = np.array(random.Random(seed).sample(range(total), wanted))
+    start = 0
+    for layer in sorted(widths):
+        inside = places[(places >= start) & (places < start + widths[layer])]
+        yield layer, (inside - start).tolist()
+        start += widths[layer]
 
 
 def _with_neurons(widths: Mapping[int, int]) -> tuple[int, ...]:

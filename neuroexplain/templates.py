@@ -1,21 +1,25 @@
 """Prompts: Jinja templates in `prompts/`, rendered to text with the hashes that say which text it was.
 
 A prompt is a folder with `system.jinja` and `user.jinja` (chat), or `prefix.jinja` and `query.jinja` (plain text). A
-changed file is a new version: its hash is stored with everything that was made from it.
+changed file is a new version: its hash is stored with everything that was made from it. A program reads a file once, so
+that what it hashes is what it renders, whatever happens to the file meanwhile.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
+from pathlib import Path
 from typing import Any, Literal
 
 import jinja2
 
 from neuroexplain.errors import PromptError
-from neuroexplain.levels import escape
+from neuroexplain.levels import escape, escape_all
 from neuroexplain.resources import PROMPTS
 
 Role = Literal["system", "user", "assistant"]
@@ -46,17 +50,41 @@ class Prompt:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _environment(prompts: Path) -> jinja2.Environment:
     # Autoescape stays off: a prompt is plain text, and HTML entities would change what the model reads.
     environment = jinja2.Environment(  # noqa: S701
-        loader=jinja2.FileSystemLoader(PROMPTS),
+        loader=jinja2.FunctionLoader(lambda file: _source(prompts / file)),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["visible"] = escape
+    environment.filters |= {"visible": _visible, "filled": _filled}
     return environment
+
+
+@cache
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _source(path: Path) -> str | None:
+    return _read(path) if path.is_file() else None
+
+
+def _visible(text: str | Sequence[str]) -> str | Sequence[str]:
+    """One text, or every text of a list, as by `escape`."""
+    return escape(text) if isinstance(text, str) else escape_all(text)
+
+
+def _filled(pattern: str, *columns: Iterable[object], between: str) -> str:
+    r"""A pattern filled in with every row of some columns: a loop in a template takes many times as long.
+
+    >>> _filled("%s=%d", ["a", "b"], [0, 7], between=", ")
+    'a=0, b=7'
+    """
+    rows = list(zip(*columns, strict=True))
+    return between.join([pattern] * len(rows)) % tuple(chain.from_iterable(rows))
 
 
 def render(file: str, **variables: Any) -> str:
@@ -66,7 +94,7 @@ def render(file: str, **variables: Any) -> str:
         PromptError: the file or one of its variables is missing.
     """
     try:
-        return _environment().get_template(file).render(**variables)
+        return _environment(PROMPTS).get_template(file).render(**variables)
     except jinja2.TemplateNotFound:
         raise PromptError(f"no prompt template {file} in {PROMPTS}") from None
     except jinja2.UndefinedError as error:
@@ -82,17 +110,22 @@ def examples(name: str) -> list[dict[str, Any]]:
     path = PROMPTS / "examples" / f"{name}.json"
     if not path.is_file():
         raise PromptError(f"no few-shot examples {path}")
-    loaded: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    loaded: list[dict[str, Any]] = json.loads(_read(path))
     return loaded
 
 
 def template_hash(folder: str, *example_names: str) -> str:
     """Hash of every template file in a folder and of the example files that it uses."""
-    files = [*sorted((PROMPTS / folder).glob("*.jinja"))]
+    return _template_hash(PROMPTS, folder, example_names)
+
+
+@cache
+def _template_hash(prompts: Path, folder: str, example_names: tuple[str, ...]) -> str:
+    files = [*sorted((prompts / folder).glob("*.jinja"))]
     if not files:
-        raise PromptError(f"no prompt templates in {PROMPTS / folder}")
-    files += [PROMPTS / "examples" / f"{name}.json" for name in example_names]
-    return _digest(*(part for f in files for part in (f.name, f.read_text(encoding="utf-8"))))
+        raise PromptError(f"no prompt templates in {prompts / folder}")
+    files += [prompts / "examples" / f"{name}.json" for name in example_names]
+    return _digest(*(part for f in files for part in (f.name, _read(f))))
 
 
 def _digest(*parts: str) -> str:

@@ -36,6 +36,10 @@ class Loop:
             return self._runner.run(work)
         return self._thread.submit(self._runner.run, work).result()
 
+    def soon(self, act: Callable[[], None]) -> None:
+        """Have something called in the loop, from any thread."""
+        self._runner.get_loop().call_soon_threadsafe(act)
+
     def close(self) -> None:
         """End the loop."""
         if self._thread is None:
@@ -45,13 +49,44 @@ class Loop:
             self._thread.shutdown()
 
 
+class Halt:
+    """Says that no new job is to begin, and tells others who can begin something: requests to a server, for example."""
+
+    def __init__(self) -> None:
+        self.called = False
+        self._others: list[Callable[[], None]] = []
+
+    def call(self) -> None:
+        """Begin nothing new; what is under way goes on to its end."""
+        if not self.called:
+            self.called = True
+            for other in self._others:
+                other()
+
+    def tell(self, other: Callable[[], None]) -> None:
+        """Have something called at that moment, or at once where it has passed."""
+        self._others.append(other)
+        if self.called:
+            other()
+
+
 async def run_all(
-    jobs: Iterable[Job], work: Callable[[Job], Awaitable[None]], *, concurrency: int
+    jobs: Iterable[Job],
+    work: Callable[[Job], Awaitable[None]],
+    *,
+    concurrency: int,
+    halt: Halt | None = None,
 ) -> bool:
     """Do all jobs, a few at a time.
 
     The first Ctrl-C or SIGTERM takes no new jobs and waits for those in flight, whose replies are paid for;
     the second stops at once.
+
+    Args:
+        jobs: taken one by one, as workers become free.
+        work: does one.
+        concurrency: workers.
+        halt: called at the first signal and at the first error; when somebody else calls it, no new job is taken either.
 
     Returns:
         True when all jobs were done; False when a signal came, even if nothing but the last jobs was left by then.
@@ -62,30 +97,40 @@ async def run_all(
     """
     if concurrency < 1:
         raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
+    halt = halt or Halt()
     pending = iter(jobs)
-    over = asyncio.Event()  # a worker has ended: no job is left, or one has failed
-    interrupted = asyncio.Event()
+    interrupted = over = False
 
     async def worker() -> None:
+        nonlocal over
+        failed = True
         try:
-            while not (over.is_set() or interrupted.is_set()):
+            while not (over or halt.called):
                 try:
                     job = next(pending)
                 except StopIteration:
-                    return
+                    over = True
+                    break
                 await work(job)
                 # A job that never waits would keep out signals and the other workers.
                 await asyncio.sleep(0)
+            failed = False
         finally:
-            over.set()
+            if failed:
+                halt.call()
 
-    with _on_first_signal(interrupted.set):
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        halt.call()
+
+    with _on_first_signal(interrupt):
         workers = [asyncio.create_task(worker()) for _ in range(concurrency)]
         try:
             await asyncio.gather(*workers)  # raises the first error as soon as it happens
         finally:
             await asyncio.gather(*workers, return_exceptions=True)
-    return not interrupted.is_set()
+    return not interrupted
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def test_weighted_samples_estimate_the_whole_population(build: Build) -> None:
         parts = [pearson_sums(guess[s.span.span], s.truth) for s in found.spans]
         sums.append(np.sum([s.weight * p for s, p in zip(found.spans, parts, strict=True)], axis=0))
         plain.append(float(pearson(np.sum(parts, axis=0))))
-        result = score(Correlation(), simulation, found, nulls=(), floor=None, config=DRAW)
+        (result,) = score([Correlation()], simulation, found, nulls=(), floor=None, config=DRAW)
         assert result.value == pytest.approx(float(pearson(sums[-1])))
         scores.append(float(pearson(sums[-1])))
 

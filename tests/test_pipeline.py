@@ -153,11 +153,34 @@ def test_a_pair_that_does_not_fit_is_refused(evidence: Evidence, held_out: HeldO
 def test_a_dead_neuron_has_no_floor(build: Build, held_out: HeldOut) -> None:
     dead = build.evidence([build.exemplar(build.span("a river"), [0, 0])])
     spans = [s.span for s in held_out.spans]
-    assert asyncio.run(floor_simulation(dead, spans)) is None
+    assert floor_simulation(dead, spans) is None
     explainer = create("explainer", "fixed", {"text": "words for water"})
     _, _, scores = flow(dead, held_out, explainer, Watcher())
     assert scores[0].value is not None
     assert scores[0].floor is None
+
+
+@pytest.mark.parametrize("polarity", [1, -1])
+def test_the_floor_is_the_token_tables_explanation_simulated(build: Build, polarity: int) -> None:
+    random = np.random.default_rng(0)
+    words = [[f"w{i}" for i in random.zipf(1.3, 30) % 700] for _ in range(60)]
+    exemplars = [
+        build.exemplar(build.span(w, first=1), polarity * random.gamma(0.2, size=30), kind=kind)
+        for w, kind in zip(words, ["top", "random"] * 20, strict=False)
+    ]
+    evidence = build.evidence(exemplars, polarity=polarity, n_spans=400)
+    spans = [build.span(w, first=1) for w in words[20:]]
+    explanation = asyncio.run(create("explainer", "token-table", {}).explain(evidence, seed=0))
+    expected = asyncio.run(create("simulator", "token-table", {}).simulate(explanation, spans))
+    found = floor_simulation(evidence, spans)
+    assert found is not None
+    assert (found.simulator, found.settings) == (expected.simulator, expected.settings)
+    for ours, theirs in zip(found.spans, expected.spans, strict=True):
+        assert ours.span is theirs.span
+        assert ours.expected is not None
+        assert theirs.expected is not None
+        assert ours.expected.dtype == theirs.expected.dtype == np.float32
+        assert ours.expected.tolist() == theirs.expected.tolist()
 
 
 def test_nulls_are_of_other_explanations(
@@ -167,15 +190,13 @@ def test_nulls_are_of_other_explanations(
     own = asyncio.run(create("explainer", "ngram", {}).explain(evidence, seed=0))
     random = np.random.default_rng(0)
     nulls = [build.simulation(held_out, [random.random(len(s.span)) for s in held_out.spans])] * 20
-    found = asyncio.run(
-        score_explanation(
-            asyncio.run(simulate(own, held_out, simulator)),
-            held_out,
-            evidence,
-            scorers=[create("scorer", "correlation", {})],
-            nulls=nulls,
-            config=CONFIG,
-        )
+    found = score_explanation(
+        asyncio.run(simulate(own, held_out, simulator)),
+        held_out,
+        None,
+        scorers=[create("scorer", "correlation", {})],
+        nulls=nulls,
+        config=CONFIG,
     )
     assert (found[0].null_n, found[0].p_value) == (20, 1 / 21)
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,10 @@ TEXT = "words about ice, and nothing\nelse {{ x }}"
 VARIABLES: dict[str, dict[str, Any]] = {
     "logprob/prefix.jinja": {"examples": [], "answers": list("0123456789X")},
     "logprob/query.jinja": {"explanation": TEXT},
+    "probe/form.jinja": {},
+    "probe/json.jinja": {},
+    "probe/length.jinja": {},
+    "probe/text.jinja": {},
     "sparse/repair.jinja": {"error": "no list", "n_tokens": 7},
     "sparse/system.jinja": {},
     "sparse/user.jinja": {"explanation": TEXT, "spans": []},
@@ -49,6 +54,9 @@ class Keeper:
         self.asked.append(request)
         reply: Reply = await self.inner.chat(request)
         return reply
+
+    def stop(self) -> None:
+        self.inner.stop()
 
     async def close(self) -> None:
         await self.inner.close()
@@ -140,20 +148,44 @@ def test_subject_text_is_not_a_template() -> None:
     assert text == "Neuron responds to: {{ 1 + 1 }} {% raw %} <b> & 'q'\nText:\n"
 
 
-def test_hashes_tell_versions_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setattr(templates, "PROMPTS", tmp_path)
-    files = {"p/a.jinja": "one", "p/b.jinja": "two", "examples/n.json": json.dumps([])}
+def write_prompts(folder: Path, first: str, second: str, shots: list[int]) -> None:
+    files = {"p/a.jinja": first, "p/b.jinja": second, "examples/n.json": json.dumps(shots)}
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    hashes = [template_hash("p"), template_hash("p", "n")]
-    (tmp_path / "p/a.jinja").write_text("onet", encoding="utf-8")
-    (tmp_path / "p/b.jinja").write_text("wo", encoding="utf-8")
-    hashes += [template_hash("p"), template_hash("p", "n")]
-    (tmp_path / "examples/n.json").write_text("[1]", encoding="utf-8")
-    hashes.append(template_hash("p", "n"))
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def test_hashes_tell_versions_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hashes = []
+    versions: list[Any] = [("one", "two", []), ("onet", "wo", []), ("onet", "wo", [1])]
+    for number, version in enumerate(versions):
+        monkeypatch.setattr(templates, "PROMPTS", tmp_path / str(number))
+        write_prompts(tmp_path / str(number), *version)
+        hashes += [template_hash("p"), template_hash("p", "n")]
+    assert hashes[2] == hashes[4]  # the example file is no part of it
     assert len(set(hashes)) == 5
-    assert template_hash("p", "n") == hashes[-1]
+
+
+def test_a_file_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is hashed is what is rendered, even if the file changes in between."""
+    monkeypatch.setattr(templates, "PROMPTS", tmp_path)
+    write_prompts(tmp_path, "one", "two", [1])
+    before = render("p/a.jinja"), examples("n"), template_hash("p", "n")
+    write_prompts(tmp_path, "three", "four", [2])
+    assert (render("p/a.jinja"), examples("n"), template_hash("p", "n")) == before
+
+
+def test_a_pattern_is_filled_in_for_every_row(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(templates, "PROMPTS", tmp_path)
+    text = """{{ "%s\\t%d" | filled(tokens | visible, levels, between="\\n") }}"""
+    write_prompts(tmp_path, text, "", [])
+    assert render("p/a.jinja", tokens=["a", "%d"], levels=[0, 10]) == "a\t0\n%d\t10"
+    assert render("p/a.jinja", tokens=["a\n", "b"], levels=[0, 10]) == "a\\n\t0\nb\t10"
+    assert render("p/a.jinja", tokens=[], levels=[]) == ""
+    with pytest.raises(ValueError, match="zip"):
+        render("p/a.jinja", tokens=["a"], levels=[])
 
 
 def test_a_prompts_hash_is_of_its_messages() -> None:

@@ -75,15 +75,28 @@ def inflate(blob: bytes) -> bytes:
     return zlib.decompress(blob)
 
 
+def packed_text(text: str) -> bytes:
+    """A compressed text. This is done by the thousand, but by a thread and without the interpreter's lock."""
+    return zlib.compress(clean(text).encode(), 6)
+
+
+def unpacked_text(stored: bytes | str) -> str:
+    """The reverse of `packed_text`; a text that was stored as it is comes back as it is."""
+    return stored if isinstance(stored, str) else zlib.decompress(stored).decode()
+
+
 def unwords(blob: bytes) -> NDArray[np.uint32]:
     """The reverse of `words`."""
     return np.frombuffer(inflate(blob), "<u4").astype(np.uint32)
 
 
-def split(values: Floats, lengths: list[int]) -> list[Floats]:
-    """Cut concatenated values into pieces of the given lengths."""
-    ends = np.cumsum(lengths)
-    return [values[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+def split(values: Floats, lengths: Iterable[int]) -> list[Floats]:
+    """Cut concatenated values into pieces of the given lengths, which are views of them."""
+    pieces, start = [], 0
+    for length in lengths:
+        pieces.append(values[start : start + length])
+        start += length
+    return pieces
 
 
 def to_json(value: Any, what: str) -> str:

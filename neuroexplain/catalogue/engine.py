@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -44,8 +45,10 @@ REASONS = {
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: check that the folder exists and may be written",
     sqlite3.SQLITE_TOOBIG: "refuses a text or array of more than a gigabyte",
 }
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 NO_ROOM = {
     sqlite3.SQLITE_FULL: "is full",
+    sqlite3.SQLITE_IOERR_SHMSIZE: "is full",
     # SQLite tells a quota and a limit of file sizes from a full disk, but not from a defect.
     sqlite3.SQLITE_IOERR_WRITE: "takes no more: a quota, a limit of file sizes, or a defect",
 }
@@ -59,6 +62,10 @@ class NoRoomError(CatalogueError):
             f"the disk of catalogue {path} {why}; make room and run the same command again"
         )
         self.why = why
+
+
+class BusyError(CatalogueError):
+    """Another process keeps the catalogue locked."""
 
 
 def locate(location: str | Path | None) -> Path:
@@ -77,6 +84,26 @@ def locate(location: str | Path | None) -> Path:
     return Path(path)
 
 
+class _Held:
+    """A thread's connection for lookups, open until it is closed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+        self.lock = threading.RLock()
+
+    def open(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def close(self) -> None:
+        with self.lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+
 class Database:
     """One catalogue file; may be used from several threads, each in a transaction of its own."""
 
@@ -85,12 +112,37 @@ class Database:
         self.read_only = read_only
         self._engine = _open(path, read_only, timeout)
         self._writer = self._engine.execution_options(writes=True)
+        self._single = self._engine.execution_options(single=True)
+        self._held: dict[threading.Thread, _Held] = {}
+        self._lock = threading.Lock()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the file, whatever others write meanwhile."""
         with translated(self.path), self._engine.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def lookup(self) -> Iterator[Connection]:
+        """A connection outside any transaction: every statement sees the file as it is by then.
+
+        For reads of a statement or two about what does not change any more. Every thread keeps its connection, so this
+        costs a tenth of `reading`. Results have to be read to their end.
+        """
+        held = self._held.get(threading.current_thread()) or self._hold()
+        with translated(self.path), held.lock:
+            try:
+                yield held.open()
+            except DBAPIError:
+                held.close()  # whatever is wrong with it, the next lookup gets another
+                raise
+
+    def _hold(self) -> _Held:
+        """A place for this thread's connection; those of threads that have ended are closed."""
+        with self._lock:
+            for thread in [t for t in self._held if not t.is_alive()]:
+                self._held.pop(thread).close()
+            return self._held.setdefault(threading.current_thread(), _Held(self._single))
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -122,7 +174,10 @@ class Database:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, those of other threads too once their lookup is done."""
+        with self._lock:
+            for held in self._held.values():
+                held.close()
         self._engine.dispose()
 
 
@@ -179,7 +234,8 @@ def _explain(path: Path, cause: BaseException | None, error: Exception) -> NoRet
         raise NoRoomError(path, NO_ROOM[detailed]) from error
     code = detailed & 0xFF  # the low byte; the rest are details
     if code in REASONS:
-        raise CatalogueError(f"catalogue {path} {REASONS[code]}") from error
+        kind = BusyError if code in BUSY else CatalogueError
+        raise kind(f"catalogue {path} {REASONS[code]}") from error
     if code == sqlite3.SQLITE_CONSTRAINT:
         raise CatalogueError(f"catalogue {path} refuses a row: {cause}") from error
     raise error
@@ -198,7 +254,8 @@ def _open(path: Path, read_only: bool, timeout: float) -> Engine:
 
     with translated(path), closing(connect()) as connection:
         _prepare(connection, path, read_only, timeout)
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+    # Threads keep a connection for lookups, and there may be any number of threads.
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -221,8 +278,9 @@ def _connect(path: Path, read_only: bool, timeout: float) -> sqlite3.Connection:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("single", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes", False) else "BEGIN")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, read_only: bool, timeout: float) -> None:

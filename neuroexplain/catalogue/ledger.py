@@ -1,136 +1,204 @@
-"""Runs, and the calls of language models that they paid for."""
+"""The ledger: every call of a language model that was paid for, and what servers were found to be able to do."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import asdict, fields
-from datetime import datetime
+import logging
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
-from neuroexplain.catalogue.engine import add_one
-from neuroexplain.errors import CatalogueError, unknown
-from neuroexplain.records import Call
+from neuroexplain.catalogue.rows import Prepared, add_one
+from neuroexplain.records import Call, Reply
 
-ENDS = ("done", "interrupted", "failed")
+log = logging.getLogger(__name__)
 
-_FAILURES = text("""
-    SELECT run_id, reason, count(*) AS n FROM (
-        SELECT run_id, reason FROM explanation WHERE status = 'failed' AND reason <> 'dead_neuron'
-        UNION ALL
-        SELECT simulation.run_id, simulation_failure.reason
-        FROM simulation_failure JOIN simulation ON simulation.id = simulation_failure.simulation_id
-    ) GROUP BY run_id, reason ORDER BY reason
-""")
-
-
-def begin_run(
-    connection: Connection,
-    run_key: str,
-    command: str,
-    config: Mapping[str, Any],
-    versions: Mapping[str, str],
-) -> int:
-    """Add a run in the state `running`."""
-    row = {
-        "run_key": run_key,
-        "command": command,
-        "state": "running",
-        "config": codec.to_json(config, "config of the run"),
-        "versions": codec.to_json(versions, "versions"),
-        "counts": "{}",
-        "message": "",
-        "started_at": codec.now(),
-    }
-    return add_one(connection, tables.Run, row)
-
-
-def finish_run(
-    connection: Connection, run_id: int, state: str, counts: Mapping[str, int], message: str
-) -> None:
-    """Write how a run ended."""
-    if state not in ENDS:
-        raise CatalogueError(unknown("state", state, ENDS))
-    values = {
-        "state": state,
-        "counts": codec.to_json(counts, "counts of the run"),
-        "message": codec.clean(message),
-        "finished_at": codec.now(),
-    }
-    done = connection.execute(
-        update(tables.Run).where(col(tables.Run.id) == run_id).values(**values)
+_CALL, _SOURCE = tables.LlmCall, tables.LlmSource
+_FIND = Prepared(
+    select(
+        *(
+            col(c)
+            for c in (
+                _CALL.id,
+                _CALL.reply,
+                _CALL.finish_reason,
+                _CALL.prompt_tokens,
+                _CALL.completion_tokens,
+                _CALL.cached_tokens,
+                _CALL.reasoning_tokens,
+                _CALL.latency_ms,
+                _CALL.attempts,
+                _CALL.served_model,
+                _SOURCE.endpoint,
+            )
+        )
     )
-    if done.rowcount != 1:
-        raise CatalogueError(f"no run {run_id} in this catalogue; `neuroexplain runs` lists them")
+    .join(_SOURCE, col(_SOURCE.id) == col(_CALL.source_id))
+    .where(
+        col(_CALL.request) == bindparam("request"), col(_CALL.status) == "ok", col(_CALL.retired) == 0
+    )
+    .order_by(col(_CALL.id).desc())
+)
+_FIND_SOURCE = Prepared(
+    select(col(_SOURCE.id)).where(
+        col(_SOURCE.model) == bindparam("model"), col(_SOURCE.endpoint) == bindparam("endpoint")
+    )
+)
 
 
-def find_reply(connection: Connection, request_sha256: str) -> Call | None:
-    """The newest good call of a request."""
-    table = tables.LlmCall
-    row = connection.execute(
-        select(table)
-        .where(col(table.request_sha256) == request_sha256, col(table.status) == "ok")
-        .order_by(col(table.id).desc())
-        .limit(1)
-    ).one_or_none()
-    return None if row is None else Call(**{f.name: row._mapping[f.name] for f in fields(Call)})
+def find_reply(connection: Connection, request_sha256: str) -> Reply | None:
+    """The newest good reply to a request; a row that was damaged counts as absent, and is reported."""
+    for row in _FIND(connection, request=bytes.fromhex(request_sha256)):
+        if not isinstance(row.reply, str):
+            log.warning("row %d of the ledger is damaged; its request is sent again", row.id)
+            continue
+        return Reply(
+            text=row.reply,
+            prompt_tokens=row.prompt_tokens,
+            completion_tokens=row.completion_tokens,
+            cached_tokens=row.cached_tokens,
+            reasoning_tokens=row.reasoning_tokens,
+            latency_ms=row.latency_ms,
+            finish_reason=row.finish_reason or "stop",
+            cached=True,
+            attempts=row.attempts,
+            endpoint=row.endpoint,
+            served_model=row.served_model,
+        )
+    return None
 
 
 def save_call(connection: Connection, run_id: int | None, call: Call) -> int:
     """Add a call to the ledger."""
-    numbers = {"latency_ms": call.latency_ms, "cost_usd": call.cost_usd}
-    codec.finite(f"call of {call.model}", **numbers)
-    row = {**asdict(call), "run_id": run_id, "created_at": codec.now()}
-    return add_one(connection, tables.LlmCall, row)
+    codec.finite(f"call of {call.model}", latency_ms=call.latency_ms)
+    row = {
+        "request": bytes.fromhex(call.request_sha256),
+        "prompt": bytes.fromhex(call.prompt_sha256),
+        "source_id": source_id(connection, call.model, call.endpoint),
+        "run_id": run_id,
+        "purpose": call.purpose,
+        "status": call.status,
+        "retired": 0,
+        "messages": codec.packed_text(call.messages),
+        "reply": call.reply,
+        "finish_reason": call.finish_reason,
+        "error": call.error,
+        "prompt_tokens": call.usage.prompt,
+        "completion_tokens": call.usage.completion,
+        "cached_tokens": call.usage.cached,
+        "reasoning_tokens": call.usage.reasoning,
+        "cost_nano": call.cost_nano,
+        "latency_ms": call.latency_ms,
+        "attempts": call.attempts,
+        "served_model": call.served_model,
+        "created_ms": now_ms(),
+    }
+    return add_one(connection, _CALL, row)
 
 
-def runs(connection: Connection) -> list[dict[str, Any]]:
-    """Every run with its failures and what it spent, newest first.
+def source_id(connection: Connection, model: str, endpoint: str) -> int:
+    """Row of a place where calls go; added where there is none."""
+    place = {"model": model, "endpoint": endpoint}
+    known = _FIND_SOURCE(connection, **place)
+    return int(known[0].id) if known else add_one(connection, _SOURCE, place)
 
-    Tokens and cost are sums over the calls that say; None where there are calls and none of them does.
-    """
-    failures: dict[int, dict[str, int]] = defaultdict(dict)
-    for run_id, reason, n in connection.execute(_FAILURES):
-        failures[run_id][reason] = n
-    spent = _spent(connection)
-    nothing = {"llm_calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost_usd": None}
-    rows = connection.execute(select(tables.Run).order_by(col(tables.Run.id).desc()))
+
+def retire(connection: Connection, requests: Sequence[str]) -> int:
+    """Keep replies to some requests, but answer the requests from them no more; returns how many."""
+    table = tables.LlmCall
+    hashes = [bytes.fromhex(sha256) for sha256 in requests]
+    done = connection.execute(
+        update(table)
+        .where(col(table.request).in_(hashes), col(table.retired) == 0)
+        .values(retired=1)
+    )
+    return int(done.rowcount)
+
+
+def save_probe(
+    connection: Connection,
+    run_id: int | None,
+    model: str,
+    endpoint: str,
+    capabilities: Mapping[str, Any],
+) -> int:
+    """Add what a server was found to be able to do."""
+    row = {
+        "run_id": run_id,
+        "source_id": source_id(connection, model, endpoint),
+        "capabilities": codec.to_json(capabilities, "capabilities of a server"),
+        "created_ms": now_ms(),
+    }
+    return add_one(connection, tables.LlmProbe, row)
+
+
+def probes(connection: Connection, run_id: int | None = None) -> list[dict[str, Any]]:
+    """What servers were found to be able to do, newest first; in one run, or in all."""
+    table, source = tables.LlmProbe, tables.LlmSource
+    query = (
+        select(table, col(source.model), col(source.endpoint))
+        .join(source, col(source.id) == col(table.source_id))
+        .order_by(col(table.id).desc())
+    )
+    if run_id is not None:
+        query = query.where(col(table.run_id) == run_id)
     return [
         {
-            "run_id": row.id,
-            "run_key": row.run_key,
-            "command": row.command,
-            "state": row.state,
-            "started_at": row.started_at,
-            "finished_at": row.finished_at,
-            "seconds": _seconds(row.started_at, row.finished_at),
-            "counts": json.loads(row.counts),
-            "failures": failures.get(row.id, {}),
-            **spent.get(row.id, nothing),
-            "message": row.message,
+            "run_id": row.run_id,
+            "model": row.model,
+            "endpoint": row.endpoint,
+            **json.loads(row.capabilities),
         }
-        for row in rows
+        for row in connection.execute(query)
     ]
 
 
-def _spent(connection: Connection) -> dict[int, dict[str, Any]]:
-    call = tables.LlmCall
-    sums = (func.sum(c) for c in (call.prompt_tokens, call.completion_tokens, call.cost_usd))
-    query = select(col(call.run_id), func.count(), *sums).group_by(col(call.run_id))
-    names = ("llm_calls", "prompt_tokens", "completion_tokens", "cost_usd")
+def lengths(connection: Connection, model: str) -> dict[str, dict[str, float]]:
+    """What good calls of a model took on average, by purpose, over the newest 10,000 of them.
+
+    `n`, `prompt_tokens`, `completion_tokens`, `cached_tokens`, `latency_ms`: means; absent where no call says.
+    """
+    source = select(col(_SOURCE.id)).where(col(_SOURCE.model) == model)
+    newest = (
+        select(_CALL)
+        .where(col(_CALL.source_id).in_(source), col(_CALL.status) == "ok")
+        .order_by(col(_CALL.id).desc())
+        .limit(10_000)
+        .subquery()
+    )
+    columns = ("prompt_tokens", "completion_tokens", "cached_tokens", "latency_ms")
+    means = (func.avg(newest.c[name]) for name in columns)
+    query = select(newest.c.purpose, func.count(), *means).group_by(newest.c.purpose)
     return {
-        run_id: dict(zip(names, numbers, strict=True))
-        for run_id, *numbers in connection.execute(query)
-        if run_id is not None
+        purpose: {"n": float(n)}
+        | {k: float(v) for k, v in zip(columns, values, strict=True) if v is not None}
+        for purpose, n, *values in connection.execute(query)
     }
 
 
-def _seconds(started: str, finished: str | None) -> float | None:
-    if finished is None:
-        return None
-    return (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
+def sample(connection: Connection, model: str, at_most: int) -> list[tuple[str, str, int]]:
+    """The newest good calls of a model that say how long their prompts were: purpose, messages as JSON, prompt tokens."""
+    source = select(col(_SOURCE.id)).where(col(_SOURCE.model) == model)
+    query = (
+        select(col(_CALL.purpose), col(_CALL.messages), col(_CALL.prompt_tokens))
+        .where(
+            col(_CALL.source_id).in_(source),
+            col(_CALL.status) == "ok",
+            col(_CALL.prompt_tokens).is_not(None),
+        )
+        .order_by(col(_CALL.id).desc())
+        .limit(at_most)
+    )
+    return [
+        (purpose, codec.unpacked_text(messages), int(tokens or 0))
+        for purpose, messages, tokens in connection.execute(query)
+    ]
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000

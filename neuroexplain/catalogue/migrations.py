@@ -65,6 +65,7 @@ def check(connection: sqlite3.Connection, path: Path) -> bool:
 
 def upgrade(connection: sqlite3.Connection) -> None:
     """Apply what is missing; `connection` must be in autocommit mode."""
+    connection.create_function("hash_bytes", 1, _hash_bytes, deterministic=True)
     for migration in available():
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -75,6 +76,15 @@ def upgrade(connection: sqlite3.Connection) -> None:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+
+
+def _hash_bytes(text: str) -> bytes:
+    """A SHA-256 in hex as bytes, for migrations; that of the text where it is none, so that no row is lost."""
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    return found if len(found) == 32 else hashlib.sha256(text.encode()).digest()
 
 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:

@@ -1,17 +1,23 @@
-"""Reading collections: their evidence, exemplars and spans, as the records that went in."""
+"""Reading collections: their evidence, exemplars and spans, as the records that went in.
+
+A sweep reads every neuron several times, so the statements about one neuron are built once. What they read never changes
+once its collection is saved: they need no transaction.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, func, select
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
+from neuroexplain.catalogue.rows import Prepared
 from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.errors import CatalogueError, unknown
 from neuroexplain.levels import side
@@ -47,6 +53,53 @@ class Collection:
     """ISO time, UTC."""
     corpus_id: int
     """Row of the corpus in this catalogue."""
+    rows: dict[int, NDArray[np.int64]] = field(default_factory=dict, compare=False, repr=False)
+    """[neuron] by layer; the neurons' rows as far as they have been looked up, 0 for the others."""
+
+
+def _build_neuron() -> Select[int]:
+    table, subject = tables.Neuron, tables.Subject
+    return (
+        select(col(table.id))
+        .join(subject, col(subject.id) == col(table.subject_id))
+        .where(
+            col(subject.name) == bindparam("subject"),
+            col(table.site) == bindparam("site"),
+            col(table.layer) == bindparam("layer"),
+            col(table.idx) == bindparam("idx"),
+        )
+    )
+
+
+def _build_statistics() -> Select[*tuple[Any, ...]]:
+    """The columns in the order of the record's fields, the quantiles last."""
+    table = tables.Statistics
+    return select(*(col(getattr(table, f.name)) for f in fields(Statistics))).where(
+        col(table.neuron_id) == bindparam("neuron"),
+        col(table.collection_id) == bindparam("collection"),
+    )
+
+
+def _build_exemplars() -> Select[*tuple[Any, ...]]:
+    table = tables.Exemplar
+    columns = (
+        *(table.kind, table.polarity, table.spans, table.peak_positions, table.exponents),
+        *(table.activations, table.inclusion_probability),
+    )
+    return (
+        select(*(col(c) for c in columns))
+        .where(
+            col(table.neuron_id) == bindparam("neuron"),
+            col(table.collection_id) == bindparam("collection"),
+            col(table.split) == bindparam("split"),
+            col(table.polarity).in_([bindparam("polarity"), 0]),
+        )
+        .order_by(col(table.kind))
+    )
+
+
+_NEURON = _build_neuron()
+_STATISTICS, _EXEMPLARS = Prepared(_build_statistics()), Prepared(_build_exemplars())
 
 
 def find_collection(connection: Connection, key: str) -> Collection | None:
@@ -68,6 +121,24 @@ def collection_of(connection: Connection, explanation_id: int) -> Collection:
     if row is None:
         raise CatalogueError(f"no explanation {explanation_id} in this catalogue")
     return _collection(connection, row)
+
+
+def collection_of_run(connection: Connection, run_id: int) -> Collection:
+    """The collection that a run explained, or scored explanations of.
+
+    Raises:
+        CatalogueError: the run did neither.
+    """
+    explanation, simulation = tables.Explanation, tables.Simulation
+    written = select(col(explanation.id)).where(col(explanation.run_id) == run_id).limit(1)
+    simulated = (
+        select(col(simulation.explanation_id)).where(col(simulation.run_id) == run_id).limit(1)
+    )
+    for query in (written, simulated):
+        found = connection.scalar(query)
+        if found is not None:
+            return collection_of(connection, found)
+    raise CatalogueError(f"run {run_id} has explained and scored nothing")
 
 
 def current(connection: Connection, subject: str | None) -> Collection:
@@ -137,35 +208,28 @@ def neuron_id(connection: Connection, collection: Collection, neuron: NeuronId) 
     if neuron.layer not in collection.layers:
         layers = ", ".join(map(str, collection.layers))
         raise CatalogueError(f"neuron {neuron}: no such layer; {subject.name} has layers {layers}")
-    table, place = tables.Neuron, tables.Subject
-    found = connection.scalar(
-        select(col(table.id))
-        .join(place, col(place.id) == col(table.subject_id))
-        .where(
-            col(place.name) == subject.name,
-            col(table.site) == subject.site,
-            col(table.layer) == neuron.layer,
-            col(table.idx) == neuron.index,
-        )
-    )
-    if found is None:
-        width = subject.widths[neuron.layer]
+    width = subject.widths[neuron.layer]
+    if neuron.layer not in collection.rows:
+        collection.rows[neuron.layer] = np.zeros(width, np.int64)
+    rows = collection.rows[neuron.layer]
+    if 0 <= neuron.index < width and not rows[neuron.index]:
+        place = {"layer": neuron.layer, "idx": neuron.index}
+        found = connection.scalar(_NEURON, {"subject": subject.name, "site": subject.site, **place})
+        rows[neuron.index] = found or 0
+    if not (0 <= neuron.index < width and rows[neuron.index]):
         valid = f"0 to {width - 1}" if width else "no neurons"
         raise CatalogueError(
             f"neuron {neuron}: no such index; layer {neuron.layer} of {subject.name} has {valid}"
         )
-    return found
+    return int(rows[neuron.index])
 
 
 def statistics(connection: Connection, collection: Collection, neuron: int) -> Statistics:
     """Moments and quantiles of a neuron, by its row."""
-    table = tables.Statistics
-    query = select(table).filter_by(neuron_id=neuron, collection_id=collection.id)
-    found = dict(connection.execute(query).one()._mapping)
-    packed = found.pop("quantiles")
-    values = [] if packed is None else codec.unfloats(packed).tolist()
-    moments = {k: v for k, v in found.items() if k not in ("neuron_id", "collection_id")}
-    return Statistics(**moments, quantiles=tuple(zip(QUANTILE_LEVELS, values, strict=False)))
+    (found,) = _STATISTICS(connection, neuron=neuron, collection=collection.id)
+    moments: list[Any] = list(found[:-1])
+    values = [] if found[-1] is None else codec.unfloats(found[-1]).tolist()
+    return Statistics(*moments, tuple(zip(QUANTILE_LEVELS, values, strict=False)))
 
 
 def exemplars(
@@ -176,55 +240,51 @@ def exemplars(
     polarity: int,
     splits: Iterable[Split],
 ) -> tuple[Exemplar, ...]:
-    """A polarity's exemplars and the random spans, in order of split, kind and rank; `neuron` is the row."""
-    table = tables.Exemplar
-    rows = connection.execute(
-        select(table)
-        .where(
-            col(table.neuron_id) == neuron,
-            col(table.collection_id) == collection.id,
-            col(table.split).in_([SPLITS.index(s) for s in splits]),
-            col(table.polarity).in_([polarity, 0]),
+    """A polarity's exemplars and the random spans, by split, kind and rank; `neuron` is the row."""
+    kept: list[Exemplar] = []
+    for split in splits:
+        place = {"neuron": neuron, "collection": collection.id, "polarity": polarity}
+        rows = _EXEMPLARS(connection, **place, split=SPLITS.index(split))
+        numbers = [codec.unfixed(row.spans, 4).tolist() for row in rows]
+        found = spans.read(
+            connection, collection.corpus_id, [n for block in numbers for n in block]
         )
-        .order_by(col(table.split), col(table.kind))
-    ).all()
-    numbers = {row.id: codec.unfixed(row.spans, 4).tolist() for row in rows}
-    found = spans.read(
-        connection, collection.corpus_id, [n for block in numbers.values() for n in block]
-    )
-    return tuple(
-        exemplar
-        for row in rows
-        for exemplar in _block(row, [found[n] for n in numbers[row.id]], polarity)
-    )
+        for row, block in zip(rows, numbers, strict=True):
+            kept += _block(row, [found[n] for n in block], split, polarity)
+    return tuple(kept)
 
 
-def _block(row: Row[Any], spans: Sequence[TokenSpan], polarity: int) -> list[Exemplar]:
-    exponents = codec.unfixed(row.exponents, 1)
-    pieces = codec.split(codec.unhalves(row.activations), [len(span) for span in spans])
-    positions = codec.unfixed(row.peak_positions, 2).tolist()
-    result = []
-    for rank, (span, piece) in enumerate(zip(spans, pieces, strict=True)):
-        activations = np.ldexp(piece, exponents[rank]).astype(np.float32)
-        # Random spans serve both sides, so where they peak depends on the side that is asked for.
-        position = positions[rank] if row.polarity else _peak(activations, span.first, polarity)
-        result.append(
-            Exemplar(
-                span=span,
-                activations=activations,
-                split=SPLITS[row.split],
-                kind=KINDS[row.kind],
-                rank=rank,
-                peak=float(activations[position]),
-                peak_position=position,
-                inclusion_probability=row.inclusion_probability,
-            )
+def _block(
+    row: Any, spans: Sequence[TokenSpan], split: Split, polarity: int
+) -> list[Exemplar]:
+    lengths = [len(span.token_ids) for span in spans]
+    values, exponents = codec.unhalves(row.activations), codec.unfixed(row.exponents, 1)
+    if exponents.any():
+        values = np.ldexp(values, np.repeat(exponents, lengths))
+    pieces = codec.split(values, lengths)
+    if row.polarity:
+        positions = codec.unfixed(row.peak_positions, 2).tolist()
+    else:  # random spans serve both sides, so where they peak depends on the side that is asked for
+        positions = [_peak(p, s.first, polarity) for p, s in zip(pieces, spans, strict=True)]
+    kind, probability = KINDS[row.kind], row.inclusion_probability
+    return [
+        Exemplar(
+            span=span,
+            activations=piece,
+            split=split,
+            kind=kind,
+            rank=rank,
+            peak=float(piece[position]),
+            peak_position=position,
+            inclusion_probability=probability,
         )
-    return result
+        for rank, (span, piece, position) in enumerate(zip(spans, pieces, positions, strict=True))
+    ]
 
 
 def _peak(activations: Floats, first: int, polarity: int) -> int:
-    return first + int(np.argmax(activations[first:] * polarity))
+    counted = activations[first:]
+    return first + int(counted.argmax() if polarity > 0 else counted.argmin())
 
 
 def evidence(
@@ -233,11 +293,11 @@ def evidence(
     """What an explainer may see of a neuron."""
     row = neuron_id(connection, collection, neuron)
     kept = exemplars(connection, spans, collection, row, neuron.polarity, ["explain"])
-    peaks = [side(e.activations[e.span.first :], neuron.polarity).max(initial=0) for e in kept]
+    counted = [np.zeros(1, np.float32), *(e.activations[e.span.first :] for e in kept)]
     return Evidence(
         neuron=neuron,
         exemplars=kept,
-        scale=float(max(peaks, default=0)),
+        scale=float(side(np.concatenate(counted), neuron.polarity).max()),
         statistics=statistics(connection, collection, row),
         n_spans=collection.spans["explain"],
     )

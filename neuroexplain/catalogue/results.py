@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     delete,
     exists,
-    insert,
+    func,
     or_,
     select,
 )
@@ -24,9 +25,10 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
-from neuroexplain.catalogue.engine import add, add_one
 from neuroexplain.catalogue.reader import Collection
+from neuroexplain.catalogue.rows import Prepared, add, add_one
 from neuroexplain.catalogue.spans import SpanReader
+from neuroexplain.errors import CatalogueError
 from neuroexplain.records import (
     Explanation,
     Failure,
@@ -38,6 +40,7 @@ from neuroexplain.records import (
     Split,
 )
 
+_EXPLANATION, _SIMULATION = tables.Explanation, tables.Simulation
 _NUMBERS = ("value", "ci_low", "ci_high", "null_mean", "null_own", "p_value", "floor", "coverage")
 
 
@@ -108,6 +111,52 @@ def find_explanations(
     ]
 
 
+_KNOWN = (
+    select(col(_EXPLANATION.key), func.max(col(_EXPLANATION.id)))
+    .where(
+        col(_EXPLANATION.key).in_(bindparam("keys", expanding=True)),
+        col(_EXPLANATION.status) == "ok",
+    )
+    .group_by(col(_EXPLANATION.key))
+)
+
+
+def known_explanations(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
+    """Rows of the newest good explanations of some keys."""
+    return {key: number for key, number in connection.execute(_KNOWN, {"keys": list(keys)})}
+
+
+@dataclass(frozen=True)
+class KnownSimulation:
+    """A simulation that the catalogue holds."""
+
+    number: int
+    """Row in the catalogue."""
+    reasons: frozenset[str] = frozenset()
+    """Why spans of it failed; empty where none did."""
+
+
+def known_simulations(connection: Connection, keys: Sequence[str]) -> dict[str, KnownSimulation]:
+    """The newest simulations of some keys, those without failed spans first."""
+    table, failure = tables.Simulation, tables.SimulationFailure
+    query = (
+        select(col(table.key), col(table.id), col(failure.reason))
+        .outerjoin(failure, col(failure.simulation_id) == col(table.id))
+        .where(col(table.key).in_(keys))
+        .order_by(col(table.id))
+        .distinct()
+    )
+    found: dict[str, dict[int, set[str]]] = {}
+    for key, number, reason in connection.execute(query):
+        reasons = found.setdefault(key, {}).setdefault(number, set())
+        if reason is not None:
+            reasons.add(reason)
+    return {
+        key: KnownSimulation(*max(versions.items(), key=lambda v: (not v[1], v[0])))
+        for key, versions in ((k, {n: frozenset(r) for n, r in v.items()}) for k, v in found.items())
+    }
+
+
 @dataclass(frozen=True)
 class ExplanationRef:
     """Which explanation: enough to choose by, without its text and data."""
@@ -117,19 +166,36 @@ class ExplanationRef:
     neuron: NeuronId
     explainer: str
     llm: str | None
+    key: str
+    """Hash of everything that determines it."""
+    made_by: str
+    """Settings and prompt that it was written with; equal for those that can be compared."""
 
 
-def explanation_refs(connection: Connection, collection_id: int) -> list[ExplanationRef]:
-    """Every good explanation from a collection, the newest of every key, by row."""
+def explainers(
+    connection: Connection, collection_id: int, layer: int | None = None
+) -> dict[str, int]:
+    """Explainers of the good explanations from a collection, and how many there are of each."""
+    table, neuron = tables.Explanation, tables.Neuron
+    query = (
+        select(col(table.explainer), func.count(func.distinct(col(table.key))))
+        .join(neuron, col(neuron.id) == col(table.neuron_id))
+        .where(col(table.collection_id) == collection_id, col(table.status) == "ok")
+        .group_by(col(table.explainer))
+    )
+    if layer is not None:
+        query = query.where(col(neuron.layer) == layer)
+    return {name: n for name, n in connection.execute(query)}
+
+
+def explanation_refs(
+    connection: Connection, collection_id: int, layer: int | None = None
+) -> list[ExplanationRef]:
+    """Every good explanation from a collection, or from a layer of it, the newest of every key, by row."""
     table, neuron, subject = tables.Explanation, tables.Neuron, tables.Subject
     columns = (
-        table.id,
-        subject.name,
-        neuron.layer,
-        neuron.idx,
-        table.polarity,
-        table.explainer,
-        table.llm,
+        *(table.id, subject.name, neuron.layer, neuron.idx, table.polarity, table.explainer),
+        *(table.llm, table.key, table.settings, table.template_sha256),
     )
     query = (
         select(*(col(c) for c in columns))
@@ -140,8 +206,17 @@ def explanation_refs(connection: Connection, collection_id: int) -> list[Explana
         )
         .order_by(col(table.id))
     )
+    if layer is not None:
+        query = query.where(col(neuron.layer) == layer)
     return [
-        ExplanationRef(r.id, NeuronId(r.name, r.layer, r.idx, r.polarity), r.explainer, r.llm)
+        ExplanationRef(
+            number=r.id,
+            neuron=NeuronId(r.name, r.layer, r.idx, r.polarity),
+            explainer=r.explainer,
+            llm=r.llm,
+            key=r.key,
+            made_by=f"{r.settings} {r.template_sha256 or ''}",
+        )
         for r in connection.execute(query)
     ]
 
@@ -230,6 +305,28 @@ def find_simulation(
     )
 
 
+def simulation(
+    connection: Connection, spans: SpanReader, number: int
+) -> Simulation:
+    """A simulation by its row, with its failed spans.
+
+    Raises:
+        CatalogueError: there is no such row.
+    """
+    table = tables.Simulation
+    row = connection.execute(select(table).where(col(table.id) == number)).one_or_none()
+    if row is None:
+        raise CatalogueError(f"the catalogue has no simulation {number}")
+    corpus_id = _corpus_of(connection, row.explanation_id)
+    worked = simulated(connection, spans, corpus_id, row)
+    return Simulation(
+        simulator=row.simulator,
+        spans=worked + unsimulated(connection, spans, corpus_id, number),
+        llm=row.llm,
+        settings=json.loads(row.settings),
+    )
+
+
 def _corpus_of(connection: Connection, explanation_id: int) -> int:
     explanation, collection = tables.Explanation, tables.Collection
     query = (
@@ -278,32 +375,49 @@ def save_scores(
     simulation: Simulation,
 ) -> None:
     """Add scores. One that is there already, by key, explanation and scorer, is not added twice, but made the newest."""
+    newest = newest_score_keys(connection, explanation_id, split)
+    rows = []
     for score in scores:
         numbers = {name: getattr(score, name) for name in _NUMBERS}
         codec.finite(f"score {score.scorer} of explanation {explanation_id}", **numbers)
-        row = {
-            **asdict(score),
-            "explanation_id": explanation_id,
-            "simulation_id": simulation_id,
-            "key": key,
-            "simulator": simulation.simulator,
-            "llm": simulation.llm,
-            "split": split,
-            "run_id": run_id,
-            "created_at": codec.now(),
-        }
-        if not _is_newest(connection, row):
-            same = {name: row[name] for name in ("key", "explanation_id", "scorer")}
+        if newest.get(score.scorer) == key:
+            continue
+        rows.append(
+            {
+                **vars(score),
+                "explanation_id": explanation_id,
+                "simulation_id": simulation_id,
+                "key": key,
+                "simulator": simulation.simulator,
+                "llm": simulation.llm,
+                "split": split,
+                "run_id": run_id,
+                "created_at": codec.now(),
+            }
+        )
+        if newest:
+            same = {name: rows[-1][name] for name in ("key", "explanation_id", "scorer")}
             connection.execute(delete(tables.Score).filter_by(**same))
-            connection.execute(insert(tables.Score).values(**row))
+    add(connection, tables.Score, rows)
 
 
-def _is_newest(connection: Connection, row: Mapping[str, Any]) -> bool:
-    """Whether a score is there, and the newest of its explanation, scorer and split."""
-    table = tables.Score
-    place = {name: row[name] for name in ("explanation_id", "scorer", "split")}
-    newest = select(col(table.key)).filter_by(**place).order_by(col(table.id).desc()).limit(1)
-    return bool(connection.scalar(newest) == row["key"])
+_SCORE = tables.Score
+_NEWEST = Prepared(
+    select(col(_SCORE.scorer), col(_SCORE.key))
+    .where(
+        col(_SCORE.explanation_id) == bindparam("explanation"),
+        col(_SCORE.split) == bindparam("split"),
+    )
+    .order_by(col(_SCORE.id))
+)
+
+
+def newest_score_keys(
+    connection: Connection, explanation_id: int, split: Split
+) -> dict[str, str]:
+    """Keys of an explanation's newest scores, by scorer."""
+    rows = _NEWEST(connection, explanation=explanation_id, split=split)
+    return {row.scorer: row.key for row in rows}
 
 
 def save_ngrams(

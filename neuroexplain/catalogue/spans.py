@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
@@ -13,17 +15,42 @@ from neuroexplain.errors import CatalogueError
 from neuroexplain.recorded import token_texts
 from neuroexplain.records import TokenSpan
 
-KEEP = 20_000
-"""Spans in memory before all are forgotten: some 100 MB."""
+KEEP = 50_000
+"""Spans of a corpus in memory before all are forgotten: some 120 MB, as equal tokens are kept once."""
 BATCH = 500
 """Numbers in one statement."""
 
 
+def _build_spans() -> Select[*tuple[Any, ...]]:
+    table, corpus = tables.Span, tables.Corpus
+    columns = (table.number, table.start, table.length, table.document_id, corpus.first)
+    return (
+        select(*(col(c) for c in columns))
+        .join(corpus, col(corpus.id) == col(table.corpus_id))
+        .where(
+            col(table.corpus_id) == bindparam("corpus"),
+            col(table.number).in_(bindparam("numbers", expanding=True)),
+        )
+    )
+
+
+def _build_documents() -> Select[*tuple[Any, ...]]:
+    table = tables.Document
+    columns = (table.id, table.position, table.text, table.token_ids, table.offsets)
+    return select(*(col(c) for c in columns)).where(
+        col(table.id).in_(bindparam("ids", expanding=True))
+    )
+
+
+_SPANS, _DOCUMENTS = _build_spans(), _build_documents()
+
+
 class SpanReader:
-    """Reads spans and remembers them."""
+    """Reads spans and remembers them; may be used from several threads."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, int], TokenSpan] = {}
+        self._known: dict[int, dict[int, TokenSpan]] = {}  # by corpus
+        self._ids: dict[int, int] = {}  # equal numbers are one object, as equal texts are
 
     def read(
         self, connection: Connection, corpus_id: int, numbers: Sequence[int]
@@ -33,42 +60,41 @@ class SpanReader:
         Raises:
             CatalogueError: the corpus has no such span.
         """
-        found = {n: self._known[corpus_id, n] for n in numbers if (corpus_id, n) in self._known}
+        known = self._known.setdefault(corpus_id, {})
+        found = {n: known[n] for n in numbers if n in known}
         missing = sorted(set(numbers) - found.keys())
+        if not missing:
+            return found
         for start in range(0, len(missing), BATCH):
-            found |= _load(connection, corpus_id, missing[start : start + BATCH])
+            found |= self._load(connection, corpus_id, missing[start : start + BATCH])
         absent = set(missing) - found.keys()
         if absent:
             raise CatalogueError(f"the corpus has no span {min(absent)}")
-        if len(self._known) > KEEP:
-            self._known.clear()
-        self._known |= {(corpus_id, n): found[n] for n in missing}
+        if len(known) > KEEP:
+            # Not emptied: another thread may be reading it.
+            known = self._known[corpus_id] = {}
+        known |= {n: found[n] for n in missing}
         return found
 
-
-def _load(connection: Connection, corpus_id: int, numbers: Sequence[int]) -> dict[int, TokenSpan]:
-    span, document, corpus = tables.Span, tables.Document, tables.Corpus
-    columns = (span.number, span.start, span.length, span.document_id, corpus.first)
-    rows = connection.execute(
-        select(*(col(c) for c in columns))
-        .join(corpus, col(corpus.id) == col(span.corpus_id))
-        .where(col(span.corpus_id) == corpus_id, col(span.number).in_(numbers))
-    ).all()
-    ids = {row.document_id for row in rows}
-    texts = {
-        row.id: row for row in connection.execute(select(document).where(col(document.id).in_(ids)))
-    }
-    return {row.number: _span(row, texts[row.document_id]) for row in rows}
-
-
-def _span(row: Row[*tuple[Any, ...]], document: Row[*tuple[Any, ...]]) -> TokenSpan:
-    inside = slice(row.start, row.start + row.length)
-    offsets = codec.unwords(document.offsets).reshape(-1, 2)
-    return TokenSpan(
-        span=row.number,
-        document=document.position,
-        start=row.start,
-        token_ids=tuple(codec.unwords(document.token_ids)[inside].tolist()),
-        tokens=token_texts(document.text, offsets[inside]),
-        first=row.first,
-    )
+    def _load(
+        self, connection: Connection, corpus_id: int, numbers: Sequence[int]
+    ) -> dict[int, TokenSpan]:
+        rows: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+        for row in connection.execute(_SPANS, {"corpus": corpus_id, "numbers": numbers}):
+            rows[row.document_id].append(row)
+        found = {}
+        for document in connection.execute(_DOCUMENTS, {"ids": list(rows)}):
+            ids = codec.unwords(document.token_ids)
+            offsets = codec.unwords(document.offsets).reshape(-1, 2)
+            for row in rows[document.id]:
+                inside = slice(row.start, row.start + row.length)
+                numbered = ids[inside].tolist()
+                found[row.number] = TokenSpan(
+                    span=row.number,
+                    document=document.position,
+                    start=row.start,
+                    token_ids=tuple(map(self._ids.setdefault, numbered, numbered)),
+                    tokens=tuple(map(sys.intern, token_texts(document.text, offsets[inside]))),
+                    first=row.first,
+                )
+        return found

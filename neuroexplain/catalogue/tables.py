@@ -210,6 +210,7 @@ class Ngram(SQLModel, table=True):
 class Run(SQLModel, table=True):
     """One command that wrote results."""
 
+    __table_args__ = (Index("run_run_key", "run_key"),)
     id: int = _id()
     run_key: str
     command: str
@@ -220,6 +221,21 @@ class Run(SQLModel, table=True):
     message: str
     started_at: str
     finished_at: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    seen_at: str | None = None
+    progress: str | None = None
+    waiting: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+
+
+class LlmSource(SQLModel, table=True):
+    """Where calls went."""
+
+    __tablename__ = "llm_source"
+    __table_args__ = (UniqueConstraint("model", "endpoint"),)
+    id: int = _id()
+    model: str
+    endpoint: str
 
 
 class LlmCall(SQLModel, table=True):
@@ -227,26 +243,72 @@ class LlmCall(SQLModel, table=True):
 
     __tablename__ = "llm_call"
     __table_args__ = (
-        Index("llm_call_request_sha256", "request_sha256"),
-        Index("llm_call_run_id", "run_id"),
+        Index("llm_call_request", "request"),
+        Index(
+            "llm_call_run_id",
+            *("run_id", "purpose", "prompt_tokens", "completion_tokens", "cached_tokens"),
+            "cost_nano",
+        ),
+        Index("llm_call_source_id", "source_id"),
     )
     id: int = _id()
-    request_sha256: str
+    request: bytes
+    prompt: bytes
+    source_id: int = _to("llm_source")
     run_id: int | None = _to("run", default=None)
     purpose: str
-    model: str
-    prompt_sha256: str
-    messages: str
     status: str
+    retired: int
+    messages: bytes
     reply: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    latency_ms: float
-    attempts: int
-    cost_usd: float | None = None
     finish_reason: str | None = None
     error: str | None = None
-    created_at: str
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_nano: int | None = None
+    latency_ms: float
+    attempts: int
+    served_model: str | None = None
+    created_ms: int
+
+
+class LlmProbe(SQLModel, table=True):
+    """What a server was found to be able to do."""
+
+    __tablename__ = "llm_probe"
+    __table_args__ = (Index("llm_probe_run_id", "run_id"),)
+    id: int = _id()
+    run_id: int | None = _to("run", default=None)
+    source_id: int = _to("llm_source")
+    capabilities: str
+    created_ms: int
+
+
+class BatchRequest(SQLModel, table=True):
+    """A request that waits for an offline answer."""
+
+    __tablename__ = "batch_request"
+    __table_args__ = (Index("batch_request_file", "file"),)
+    request: bytes = Field(primary_key=True)
+    prompt: bytes
+    source_id: int = _to("llm_source")
+    run_id: int | None = _to("run", default=None)
+    purpose: str
+    body: bytes
+    file: str | None = None
+    tries: int
+    call_id: int | None = _to("llm_call", default=None)
+    created_ms: int
+
+
+class BatchResult(SQLModel, table=True):
+    """A result file that has been read."""
+
+    __tablename__ = "batch_result"
+    path: str = Field(primary_key=True)
+    size: int
 
 
 class Explanation(SQLModel, table=True):
@@ -257,6 +319,7 @@ class Explanation(SQLModel, table=True):
         Index("explanation_neuron_id", "neuron_id"),
         Index("explanation_collection_id", "collection_id"),
         Index("explanation_run_id", "run_id"),
+        Index("explanation_failed", "run_id", "reason", sqlite_where=text("status = 'failed'")),
     )
     id: int = _id()
     key: str

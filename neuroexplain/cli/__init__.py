@@ -5,6 +5,7 @@ Data goes to standard output, progress and messages to standard error. Nothing h
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import click
 
 from neuroexplain import __version__
+from neuroexplain.cli.batch import batch
 from neuroexplain.cli.collect import collect
 from neuroexplain.cli.explain import explain
 from neuroexplain.cli.merge import merge
 from neuroexplain.cli.plugins import plugins
+from neuroexplain.cli.probe import probe
 from neuroexplain.cli.runs import runs
 from neuroexplain.cli.score import score
 from neuroexplain.cli.search import search
@@ -62,10 +65,16 @@ def cli() -> None:
     """
 
 
-for command in (collect, merge, explain, score, sweep, search, show, runs, sites, plugins):
+for command in (
+    *(collect, merge, explain, score, sweep, search, show, runs, batch, probe, sites),
+    plugins,
+):
     cli.add_command(command)
 
 
 def main() -> None:
     """Entry point of the `neuroexplain` program."""
+    # Warnings of the package are for the user: what goes on without something, or waits for it.
+    logging.basicConfig(format="%(message)s", level=logging.ERROR)
+    logging.getLogger("neuroexplain").setLevel(logging.WARNING)
     cli()

@@ -32,6 +32,7 @@ def explain(**values: Any) -> None:
         collection = current.catalogue.collection(values["subject"])
         neurons = neurons_of(collection, values["neurons"], values["seed"])
         explain_and_score(current, collection, neurons, config, None)
-        return {"neurons": len(neurons), "config": run_key(config)}
+        return {"neurons": sum(map(len, neurons)), "config": run_key(config)}
 
-    report(*run("explain", config, values, work), values["json"])
+    whole = {"explain": config, "neurons": values["neurons"], "subject": values["subject"]}
+    report(*run("explain", whole, values, work), values["json"])

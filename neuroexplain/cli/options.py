@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -165,17 +166,53 @@ running = several(
     ),
     catalogue,
 )
+limits = several(
+    option(
+        "--base-url",
+        "Server of an openai: model, URL[,weight=2][,key=ENV_NAME][,name=NAME][,rpm=500][,tpm=90000]; may be repeated "
+        "for servers that answer alike; else OPENAI_BASE_URL.",
+        multiple=True,
+    ),
+    option("--llm-dtype", "Number type of a local: model.", default="float32"),
+    option(
+        "--concurrency",
+        "Requests in flight at each server at most; fewer where it slows down.",
+        type=click.IntRange(1),
+        default=64,
+    ),
+    option("--tries", "Requests at most for one call.", type=click.IntRange(1), default=6),
+    option("--timeout", "Seconds for one request.", type=click.FloatRange(0.1), default=300.0),
+    option("--no-cache", "Ask again even where the ledger has the reply.", is_flag=True),
+    option("--no-probe", "Do not find out first what the server can do.", is_flag=True),
+    option(
+        "--max-cost",
+        "Dollars that this run, and what it resumes, may spend.",
+        type=click.FloatRange(0),
+        default=None,
+    ),
+    option(
+        "--max-calls", "Calls that they may make.", type=click.IntRange(0), default=None
+    ),
+    option(
+        "--prices",
+        "TOML file of prices that adds to the table that is shipped; may be repeated.",
+        type=click.Path(path_type=Path, dir_okay=False),
+        multiple=True,
+    ),
+)
 calling = several(
     option(
         "--llm",
-        "Language model: openai:MODEL, local:SUBJECT, scripted:FILE or none.",
+        "Language model: openai:MODEL, local:SUBJECT, scripted:FILE, batch:DIR or none.",
         default="none",
     ),
-    option("--base-url", "Server of an openai: model; else OPENAI_BASE_URL.", default=None),
-    option("--llm-dtype", "Number type of a local: model.", default="float32"),
-    option("--concurrency", "Neurons in flight.", type=click.IntRange(1), default=8),
-    option("--tries", "Requests at most for one call.", type=click.IntRange(1), default=6),
-    option("--no-cache", "Ask again even where the ledger has the reply.", is_flag=True),
+    option("--model", "Model that batch: requests ask for.", default=None),
+    option(
+        "--llm-set",
+        "Further parameter of every request, key=value, such as service_tier=flex; may be repeated.",
+        multiple=True,
+    ),
+    limits,
 )
 explaining = several(
     option("--explainer", "Which explainer; see neuroexplain plugins.", default="ngram"),
@@ -204,8 +241,8 @@ scoring = several(
 )
 
 
-def settings(pairs: Iterable[str]) -> dict[str, Any]:
-    """Settings from `key=value` texts.
+def settings(pairs: Iterable[str], name: str = "--set", *, dashes: bool = False) -> dict[str, Any]:
+    """Settings from `key=value` texts; a dash in a key is an underscore, unless `dashes` keeps it.
 
     Raises:
         ConfigError: one has no `=`.
@@ -214,9 +251,39 @@ def settings(pairs: Iterable[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise ConfigError(f'--set wants key=value, not "{pair}"')
-        found[key.replace("-", "_")] = value
+            raise ConfigError(f'{name} wants key=value, not "{pair}"')
+        found[key if dashes else key.replace("-", "_")] = value
     return found
+
+
+def llm_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Further parameters of requests; values are JSON where they can be read so."""
+    found = settings(values["llm_set"], "--llm-set", dashes=True)
+    for key, text in found.items():
+        try:
+            found[key] = json.loads(text)
+        except ValueError:
+            continue
+    return found
+
+
+def server(values: dict[str, Any]) -> str | None:
+    """What the ledger knows the servers that were named by."""
+    from neuroexplain.llm.addresses import addresses, name_of
+
+    return name_of(addresses(values["base_url"])) if values["base_url"] else None
+
+
+def model(values: dict[str, Any]) -> str:
+    """Spec of the language model.
+
+    Raises:
+        ConfigError: it is a folder of batches, and nobody says which model their requests ask for.
+    """
+    llm: str = values["llm"]
+    if llm.startswith("batch:") and not values["model"]:
+        raise ConfigError(f"{llm} needs the model that its requests ask for: --model NAME")
+    return llm
 
 
 def collect_config(values: dict[str, Any]) -> CollectConfig:
@@ -250,8 +317,10 @@ def explain_config(values: dict[str, Any]) -> ExplainConfig:
     return ExplainConfig(
         explainer=values["explainer"],
         settings=settings(values["set"]),
-        llm=values["llm"],
-        base_url=values["base_url"],
+        llm=model(values),
+        model=values["model"],
+        base_url=server(values),
+        llm_settings=llm_settings(values),
         seed=values["seed"],
     )
 
@@ -260,13 +329,15 @@ def score_config(values: dict[str, Any]) -> ScoreConfig:
     """The scoring configuration from a command's options."""
     from neuroexplain.scoring import default_simulator
 
-    llm = values["llm"]
+    llm = model(values)
     simulator = values["simulator"] or default_simulator(values.get("explainer"), llm)
     return ScoreConfig(
         simulator=simulator,
-        settings=settings(values["simulator_set"]),
+        settings=settings(values["simulator_set"], "--simulator-set"),
         llm=llm,
-        base_url=values["base_url"],
+        model=values["model"],
+        base_url=server(values),
+        llm_settings=llm_settings(values),
         scorers=tuple(values["scorer"]) or ScoreConfig.scorers,
         top=values["score_top"],
         random=values["score_random"],

@@ -10,6 +10,7 @@ import click
 from neuroexplain.cli.options import echo_json
 
 FAILED = 3
+WAITING = 4
 INTERRUPTED = 130
 COUNTS = ("collected", "explained", "simulated", "reused", "scored", "dead")
 """What a run counts beside failures, in the order of its stages."""
@@ -52,6 +53,12 @@ def execution(values: dict[str, Any]) -> Any:
         llm_dtype=values.get("llm_dtype", "float32"),
         threads=values.get("threads"),
         tries=values.get("tries", 6),
+        timeout=values.get("timeout", 300.0),
+        servers=tuple(values.get("base_url") or ()),
+        probe=not values.get("no_probe", False),
+        max_cost=values.get("max_cost"),
+        max_calls=values.get("max_calls"),
+        prices=tuple(values.get("prices") or ()),
         allow_pickle=values.get("allow_pickle", False),
         trust_remote_code=values.get("trust_remote_code", False),
         max_memory=values.get("max_memory"),
@@ -78,6 +85,13 @@ def end(result: Any) -> None:
             err=True,
         )
         click.get_current_context().exit(INTERRUPTED)
+    if result.waiting:
+        click.echo(
+            f"{result.waiting:,} requests wait in the folder of batches; have them answered (neuroexplain batch submit, or "
+            "any program for OpenAI's batch format), and give the same command again",
+            err=True,
+        )
+        click.get_current_context().exit(WAITING)
     if result.failed:
         click.get_current_context().exit(FAILED)
 

@@ -34,6 +34,10 @@ def score(**values: Any) -> None:
         scored = explain_and_score(
             current, collection, neurons, None, config, explainer=values["explainer"]
         )
-        return {"neurons": len(neurons), "explanations": len(scored)}
+        return {"neurons": sum(map(len, neurons)), "explanations": len(scored)}
 
-    report(*run("score", config, values, work), values["json"])
+    whole = {
+        "score": config,
+        **{name: values[name] for name in ("neurons", "subject", "explainer")},
+    }
+    report(*run("score", whole, values, work), values["json"])

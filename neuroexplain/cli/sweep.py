@@ -41,6 +41,9 @@ def _read_file(ctx: click.Context, _: click.Parameter, path: str | None) -> str 
 @options.explaining
 @options.scoring
 @options.calling
+@options.option(
+    "--dry-run", "Print what the sweep would spend, and a prompt of each kind; call nothing.", is_flag=True
+)
 @options.seed
 @options.running
 @options.as_json
@@ -60,11 +63,15 @@ def sweep(**values: Any) -> None:
         neurons=values["neurons"],
     )
 
+    if values["dry_run"]:
+        _estimate(config, values)
+        return
+
     def work(current: Any) -> dict[str, Any]:
         collection, explanations = sweep_(current, config)
         found: dict[str, Any] = current.catalogue.summary(
             collection,
-            explanations=set(explanations),
+            explanations=explanations,
             simulator=config.score.simulator,
             scorer=config.score.scorers[0],
         )
@@ -73,3 +80,17 @@ def sweep(**values: Any) -> None:
     summary, result = run("sweep", config, values, work)
     print_summary(summary, result, values["catalogue"], as_json=values["json"])
     end(result)
+
+
+def _estimate(config: SweepConfig, values: dict[str, Any]) -> None:
+    from dataclasses import asdict
+
+    from neuroexplain.cli.running import execution
+    from neuroexplain.cli.table import print_estimate
+    from neuroexplain.estimating import estimate_sweep
+
+    found = estimate_sweep(values["catalogue"], config, execution(values))
+    if values["json"]:
+        options.echo_json({**asdict(found), "total": asdict(found.total)})
+        return
+    print_estimate(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -12,6 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from neuroexplain.cli.options import echo_json
+
+if TYPE_CHECKING:
+    from neuroexplain.estimating import Estimate
 
 _PIPE_WIDTH = 160
 
@@ -124,6 +127,35 @@ def print_summary(summary: dict[str, Any], result: Any, catalogue: str, *, as_js
         f"neuroexplain runs --catalogue {catalogue}",
     ):
         out.print(f"  {command}", soft_wrap=True)
+
+
+def print_estimate(found: Estimate) -> None:
+    """What a sweep would spend, and a prompt of every kind."""
+    out = console()
+    for purpose, prompt in found.prompts.items():
+        out.print(f"a prompt to {purpose}:", style="bold")
+        out.print(Text(prompt))
+        out.print()
+    out.print(
+        f"{found.neurons:,} neurons: {found.to_explain:,} to explain, {found.to_simulate:,} to simulate"
+    )
+    if not found.stages:
+        out.print("no calls of a language model")
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("to")
+    for name in ("calls", "prompt tokens", "completion tokens", "cost"):
+        table.add_column(name, justify="right")
+    for name, stage in [*found.stages.items(), ("in all", found.total)]:
+        cost = "?" if stage.cost_usd is None else f"${stage.cost_usd:,.4f}"
+        numbers = (stage.calls, stage.prompt_tokens, stage.completion_tokens)
+        table.add_row(name, *(f"{number:,.0f}" for number in numbers), cost)
+    out.print(table)
+    if found.seconds is not None:
+        out.print(f"about {found.seconds / 60:,.1f} minutes")
+    if not found.priced:
+        out.print("no price is known: --prices names a TOML file with one")
+    out.print(f"estimated from {found.basis}", style="dim")
 
 
 def _ranking(summary: Mapping[str, Any]) -> Iterator[Table]:

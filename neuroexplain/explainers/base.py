@@ -34,10 +34,10 @@ def dead(evidence: Evidence) -> Failure | None:
     )
 
 
-def levels(exemplar: Exemplar, evidence: Evidence) -> Floats:
-    """An exemplar's activations as levels 0-10, not rounded, [token]; of a neuron that is not dead."""
+def levels(activations: Floats, evidence: Evidence) -> Floats:
+    """Activations as levels 0-10, not rounded, [token]; of a neuron that is not dead."""
     # In float64, for 10 over the smallest scale is no float32.
-    fired = side(exemplar.activations, evidence.neuron.polarity).astype(np.float64)
+    fired = side(activations, evidence.neuron.polarity).astype(np.float64)
     return np.minimum(fired / evidence.scale * MAX_LEVEL, MAX_LEVEL).astype(np.float32)
 
 

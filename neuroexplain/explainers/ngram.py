@@ -15,7 +15,7 @@ SHOWN = 30
 """N-grams listed with their responses in the catalogue; the others only serve the simulator."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Tally:
     """Weighted responses to one n-gram, at its last token."""
 
@@ -85,16 +85,19 @@ class Ngrams:
         tallies[()] = _Tally()
         for exemplar, weight in weighted(evidence):
             span = exemplar.span
-            values = levels(exemplar, evidence)
-            words = [normal(token) for token in span.tokens]
+            values = levels(exemplar.activations, evidence).tolist()
+            words = tuple(map(normal, span.tokens))
             for end in range(span.first, len(span)):
+                value = values[end]
                 for order in range(min(self.orders, end + 1) + 1):
-                    tally = tallies[tuple(words[end + 1 - order : end + 1])]
+                    tally = tallies[words[end + 1 - order : end + 1]]
                     tally.weight += weight
-                    tally.sum += weight * float(values[end])
-                    tally.highest = max(tally.highest, float(values[end]))
+                    tally.sum += weight * value
                     tally.count += 1
-                    tally.text = tally.text or "".join(span.tokens[end + 1 - order : end + 1])
+                    if value > tally.highest:
+                        tally.highest = value
+                    if not tally.text:
+                        tally.text = "".join(span.tokens[end + 1 - order : end + 1])
         return tallies
 
 

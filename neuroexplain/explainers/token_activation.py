@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+
+import numpy as np
 
 from neuroexplain.explainers.base import MAX_TEXT, dead
 from neuroexplain.levels import discretise
@@ -69,18 +73,9 @@ class TokenActivation:
     def prompt(self, evidence: Evidence) -> Prompt:
         """The rendered chat: instructions, few-shot neurons, then this neuron's spans."""
         top = [e for e in evidence.exemplars if e.kind == "top"][: self.examples]
-        shots = []
-        for shot in examples(EXAMPLES)[: self.shots]:
-            spans = [[(token, level) for token, level in span] for span in shot["spans"]]
-            shots.append(Message("user", _user(spans)))
-            shots.append(Message("assistant", shot["explanation"]))
-        own = [window(e, evidence, self.window) for e in top]
+        own = windows(top, evidence, self.window)
         return Prompt(
-            messages=(
-                Message("system", render(f"{TEMPLATE}/system.jinja")),
-                *shots,
-                Message("user", _user(own)),
-            ),
+            messages=(*_opening(self.shots), Message("user", _user(own))),
             template=TEMPLATE,
             template_sha256=self.template_sha256,
         )
@@ -101,15 +96,20 @@ class TokenActivation:
         )
 
 
-def window(exemplar: Exemplar, evidence: Evidence, size: int) -> Pairs:
-    """The tokens around an exemplar's peak, with their levels."""
-    span = exemplar.span
-    shown = discretise(exemplar.activations, evidence.scale, evidence.neuron.polarity)
-    start = max(0, min(exemplar.peak_position - size // 2, len(span) - size))
-    return [
-        (span.tokens[i], int(shown[i]) if i >= span.first else 0)
-        for i in range(start, min(start + size, len(span)))
-    ]
+def windows(exemplars: Sequence[Exemplar], evidence: Evidence, size: int) -> list[Pairs]:
+    """The tokens around each exemplar's peak, with their levels."""
+    activations = np.concatenate([np.zeros(0, np.float32), *(e.activations for e in exemplars)])
+    levels = discretise(activations, evidence.scale, evidence.neuron.polarity)
+    found, at = [], 0
+    for exemplar in exemplars:
+        span = exemplar.span
+        shown = levels[at : at + len(span)]
+        shown[: span.first] = 0
+        start = max(0, min(exemplar.peak_position - size // 2, len(span) - size))
+        inside = slice(start, start + size)
+        found.append(list(zip(span.tokens[inside], shown[inside].tolist(), strict=True)))
+        at += len(span)
+    return found
 
 
 def first_sentence(reply: Reply) -> tuple[str, str]:
@@ -127,8 +127,21 @@ def first_sentence(reply: Reply) -> tuple[str, str]:
     return (text, "") if len(text) <= MAX_TEXT else ("", "too_long")
 
 
+@cache
+def _opening(shots: int) -> tuple[Message, ...]:
+    """What comes before the neuron's own texts, the same for all neurons: instructions and few-shot neurons."""
+    messages = [Message("system", render(f"{TEMPLATE}/system.jinja"))]
+    for shot in examples(EXAMPLES)[:shots]:
+        messages.append(Message("user", _user(shot["spans"])))
+        messages.append(Message("assistant", shot["explanation"]))
+    return tuple(messages)
+
+
 def _user(spans: Sequence[Pairs]) -> str:
-    flat = [pair for span in spans for pair in span]
+    flat = list(chain.from_iterable(spans))
     active = [pair for pair in flat if pair[1] > 0]
-    repeated = active if flat and len(active) < SPARSE * len(flat) else []
-    return render(f"{TEMPLATE}/user.jinja", spans=spans, repeated=repeated)
+    return render(
+        f"{TEMPLATE}/user.jinja",
+        spans=[tuple(zip(*span, strict=True)) for span in spans],
+        repeated=tuple(zip(*active, strict=True)) if len(active) < SPARSE * len(flat) else (),
+    )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from neuroexplain.errors import ConfigError
 from neuroexplain.llm.base import LLM
 
@@ -11,21 +14,27 @@ __all__ = ["LLM", "create"]
 def create(
     spec: str,
     *,
-    base_url: str | None = None,
+    base_url: str | Sequence[str] | None = None,
     device: str = "cpu",
     dtype: str = "float32",
     threads: int | None = None,
     tries: int = 6,
+    timeout: float = 300.0,
+    concurrency: int = 64,
+    settings: Mapping[str, Any] | None = None,
 ) -> LLM | None:
-    """The language model that a spec names; None for `none`.
+    """The language model that a spec names; None for `none`. `batch:DIR` is opened by a run, see `batches`.
 
     Args:
         spec: `openai:MODEL`, `local:SUBJECT-SPEC`, `scripted:FILE` or `none`.
-        base_url: server of an `openai:` model; without it, `OPENAI_BASE_URL` counts.
+        base_url: server or servers of an `openai:` model, see `addresses`; without it, `OPENAI_BASE_URL` counts.
         device: where a `local:` model runs.
         dtype: of a `local:` model's weights.
         threads: CPU threads of a `local:` model; None leaves torch's own number.
         tries: requests at most for one call of an `openai:` model.
+        timeout: seconds for one of these requests.
+        concurrency: requests in flight at most, at each server.
+        settings: further parameters of every request to an `openai:` model.
 
     Raises:
         ConfigError: the spec has another form, or its file cannot be read.
@@ -39,7 +48,14 @@ def create(
         case "openai" if rest:
             from neuroexplain.llm.openai_http import OpenAIChat
 
-            return OpenAIChat(rest, base_url=base_url, tries=tries)
+            return OpenAIChat(
+                rest,
+                base_url=base_url,
+                tries=tries,
+                timeout=timeout,
+                concurrency=concurrency,
+                extra=settings,
+            )
         case "local" if rest:
             from neuroexplain.llm.local import LocalLLM
 
@@ -49,5 +65,5 @@ def create(
 
             return ScriptedLLM.load(rest)
     raise ConfigError(
-        f'"{spec}" is no language model; write openai:MODEL, local:SUBJECT, scripted:FILE or none'
+        f'"{spec}" is no language model; write openai:MODEL, local:SUBJECT, scripted:FILE, batch:DIR or none'
     )

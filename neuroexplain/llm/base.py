@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from functools import cached_property
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from neuroexplain.records import Floats
+from neuroexplain.records import Reply as Reply
 from neuroexplain.templates import Message
 
-Purpose = Literal["explain", "simulate", "repair"]
+Purpose = Literal["explain", "simulate", "repair", "probe"]
 
 
 @dataclass(frozen=True)
@@ -26,38 +28,81 @@ class Request:
     seed: int = 0
     sample: int = 0
     """Number of the sample among several of the same prompt; keeps their ledger entries apart."""
+    schema: Mapping[str, Any] | None = None
+    """JSON schema of the reply. A server that knows none is asked for JSON, or for text: the reader stays strict."""
 
-    def sha256(self, model: str) -> str:
-        """Content address of the call: model, messages and every sampling setting.
+    @cached_property
+    def messages_json(self) -> str:
+        """The messages as servers want them: sent, hashed and kept, it is made once."""
+        return messages_json(self.messages)
 
-        `model` is `LLM.identity`, which holds the endpoint too.
-        """
-        body = {
-            "model": model,
-            "messages": [[m.role, m.text] for m in self.messages],
+    def as_json(self) -> str:
+        """All that decides the reply, as JSON in one form."""
+        settings = {
             "max_tokens": self.max_tokens,
             "temperature": self.temperature,
             "seed": self.seed,
             "sample": self.sample,
+            "schema": self.schema,
         }
-        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        return f'{_canonical(settings)[:-1]},"messages":{self.messages_json}}}'
+
+    def sha256(self, model: str) -> str:
+        """Content address of the call; `model` is `LLM.identity`, which holds the endpoint too."""
+        return _address(model, self.as_json())
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What a language model answered."""
+class MarkedRequest:
+    """One text with a marker behind each segment, and the few answers whose probabilities are wanted there.
 
-    text: str
-    prompt_tokens: int | None
-    """None where the server does not say."""
-    completion_tokens: int | None
-    latency_ms: float
-    finish_reason: str = "stop"
-    """`length` where the reply was cut off at the token limit; what is there of it is in `text`."""
-    cached: bool = False
-    """Whether the ledger had the reply, so that nothing was spent."""
-    attempts: int = 1
-    """Requests that it took, retries included."""
+    The text is `prefix + segments[0] + marker + segments[1] + marker + ...`.
+    """
+
+    prefix: str
+    segments: tuple[str, ...]
+    marker: str
+    answers: tuple[str, ...]
+    top: int
+    """Most probable tokens that are asked for at every place of the text."""
+    purpose: Purpose = "simulate"
+
+    def as_json(self) -> str:
+        """All that decides the reply, as JSON in one form."""
+        parts = (self.prefix, self.segments, self.marker, self.answers, self.top)
+        return _canonical({"marked": parts})
+
+    def sha256(self, model: str) -> str:
+        """Content address of the call; `model` is `LLM.identity`."""
+        return _address(model, self.as_json())
+
+    @cached_property
+    def messages_json(self) -> str:
+        """The text as the only turn, as JSON."""
+        return messages_json(self.messages)
+
+    @cached_property
+    def text(self) -> str:
+        """The whole text."""
+        return self.prefix + "".join(f"{segment}{self.marker}" for segment in self.segments)
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The text as the only turn."""
+        return (Message("user", self.text),)
+
+
+def messages_json(messages: Sequence[Message]) -> str:
+    """Messages as servers want them, in ASCII."""
+    return json.dumps([{"role": m.role, "content": m.text} for m in messages])
+
+
+def _canonical(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+
+def _address(model: str, body: str) -> str:
+    return hashlib.sha256(f"{model}\n{body}".encode()).hexdigest()
 
 
 class LLM(Protocol):
@@ -78,7 +123,11 @@ class LLM(Protocol):
             LLMPermanentError: the call can never succeed, and others like it cannot either.
             LLMReplyError: this one call had no usable reply; others may.
             LLMUnavailableError: it did not succeed within the retry policy.
+            PostponedError: it was not made, because the run is being stopped or the answer comes with a batch.
         """
+
+    def stop(self) -> None:
+        """Begin nothing new: calls that wait for their turn, or to be tried again, raise StoppingError."""
 
     async def close(self) -> None:
         """Free connections or weights."""
@@ -100,9 +149,26 @@ class AnswersMarked(Protocol):
             [segment, answer], rows sum to 1.
 
         Raises:
-            LLMPermanentError: an answer is not a single token of this model.
+            LLMPermanentError: an answer is not a single token of this model, or it gives no such probabilities.
             LLMReplyError: the text does not fit the model.
         """
 
-    def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
+    async def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
+        """Which of some answers are one token of this model."""
+
+
+@runtime_checkable
+class ScoresText(Protocol):
+    """A server that returns the probabilities of a text's own tokens, from which those of answers can be read."""
+
+    async def marked(self, request: MarkedRequest) -> Reply:
+        """Log probabilities of the answers at every marker, as a JSON list of lists, [segment][answer].
+
+        Raises:
+            LLMPermanentError: the server gives none, or gives wrong ones.
+            LLMReplyError: the text does not fit the model, or the answers are not among its most probable tokens.
+            LLMUnavailableError: it did not succeed within the retry policy.
+        """
+
+    async def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
         """Which of some answers are one token of this model."""

@@ -5,17 +5,49 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from weakref import WeakValueDictionary
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+import numpy as np
 
 from neuroexplain.errors import LLMError
-from neuroexplain.llm.base import LLM, AnswersMarked, Reply, Request
-from neuroexplain.records import Call, Floats
+from neuroexplain.llm.base import LLM, AnswersMarked, MarkedRequest, Reply, Request, ScoresText
+from neuroexplain.llm.budget import Budget
+from neuroexplain.llm.prices import Price
+from neuroexplain.llm.tokens import estimate_chat
+from neuroexplain.records import Call, Floats, Usage
 from neuroexplain.templates import Prompt
 
-Find = Callable[[str], Call | None]
-Save = Callable[[Call], None]
+Asked = TypeVar("Asked", Request, MarkedRequest)
+
+MARGIN = 1.5
+"""A prompt's tokens are reckoned with so many times the estimate before it is sent."""
+TOP = 20
+"""Most probable tokens asked for at every place of a text: what servers give unless told otherwise."""
+
+
+class Book(Protocol):
+    """Where calls are written down."""
+
+    def find(self, request_sha256: str) -> Reply | None:
+        """The reply to a request, if there is a good one."""
+
+    async def save(self, call: Call) -> None:
+        """Write a call; returns once it is safe."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms calls are made."""
+
+    budget: Budget
+    price: Price | None = None
+    """None where it is not known, or nothing is paid."""
+    prepare: Callable[[], Awaitable[None]] | None = None
+    """Waited for before the first call that is made: finds out what the server can do."""
+    cheap: bool = False
+    """Whether calls are paid at the price of batches."""
 
 
 class Ledgered:
@@ -23,16 +55,18 @@ class Ledgered:
 
     Args:
         llm: the model that answers what the ledger does not have.
-        find: the ledger's call with this request hash, if it has one.
-        save: writes a call; returns once it is safe.
+        book: the ledger.
+        terms: limits and price.
     """
 
-    def __init__(self, llm: LLM, find: Find, save: Save) -> None:
+    def __init__(self, llm: LLM, book: Book, terms: Terms) -> None:
         self._llm = llm
-        self._find = find
-        self._save = save
-        # Equal requests wait for the first of them and then find it; a lock lives as long as someone holds it.
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._book = book
+        self._terms = terms
+        self._ready = terms.prepare is None
+        self._preparing = asyncio.Lock()
+        # Equal requests wait for the first of them and then find its reply.
+        self._under_way: dict[str, asyncio.Future[None]] = {}
 
     @property
     def spec(self) -> str:
@@ -46,56 +80,84 @@ class Ledgered:
 
     async def chat(self, request: Request) -> Reply:
         """The ledger's reply if it has a good one, else the model's; see `LLM.chat`."""
-        key = request.sha256(self.identity)
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        async with lock:
-            known = self._find(key)
-            if known is not None and known.status == "ok" and known.reply is not None:
-                return Reply(
-                    text=known.reply,
-                    prompt_tokens=known.prompt_tokens,
-                    completion_tokens=known.completion_tokens,
-                    latency_ms=known.latency_ms,
-                    finish_reason=known.finish_reason or "stop",
-                    cached=True,
-                    attempts=known.attempts,
-                )
-            return await self._buy(request, key)
+        return await self._answer(request, self._llm.chat)
+
+    def stop(self) -> None:
+        """Make no new call."""
+        self._llm.stop()
 
     async def close(self) -> None:
         """Close the inner model."""
         await self._llm.close()
 
-    async def _buy(self, request: Request, key: str) -> Reply:
-        # Nobody says what a failed call cost in tokens; where the server did, it stands in the raw reply.
-        call = Call(
-            request_sha256=key,
-            purpose=request.purpose,
-            model=self.identity,
-            prompt_sha256=Prompt(request.messages, template="", template_sha256="").sha256,
-            messages=_messages(request),
-            status="failed",
-            reply=None,
-            prompt_tokens=None,
-            completion_tokens=None,
-            latency_ms=0.0,
-        )
-        start = time.perf_counter()
+    async def _answer(self, request: Asked, ask: Callable[[Asked], Awaitable[Reply]]) -> Reply:
+        key = request.sha256(self.identity)
+        while (before := self._under_way.get(key)) is not None:
+            await asyncio.wait([before])
+        known = self._book.find(key)
+        if known is not None:
+            return known
+        done = self._under_way[key] = asyncio.get_running_loop().create_future()
         try:
-            reply = await self._llm.chat(request)
+            return await self._buy(request, key, ask)
+        finally:
+            del self._under_way[key]
+            done.set_result(None)
+
+    async def _buy(
+        self, request: Asked, key: str, ask: Callable[[Asked], Awaitable[Reply]]
+    ) -> Reply:
+        await self._prepare()
+        budget = self._terms.budget
+        reserved = await budget.reserve(self._worst(request))
+        call = _call(request, key, self.identity)
+        start = time.perf_counter()
+        cost, bought = None, False
+        try:
+            reply = await ask(request)
+            cost, bought = self._cost(reply.usage), True
         except LLMError as error:
+            # A server that says what it counted wants to be paid for it, whatever the reply was worth.
+            cost, bought = self._cost(error.usage or Usage()) if error.usage else 0, True
             spent = (time.perf_counter() - start) * 1000
-            self._save(_failed(call, error, spent))
+            await self._book.save(_failed(call, error, spent, cost))
             raise
-        self._save(_answered(call, reply))
+        finally:
+            budget.settle(reserved, cost, bought=bought)
+        await self._book.save(_answered(call, reply, cost))
         return reply
+
+    async def _prepare(self) -> None:
+        if self._ready:
+            return
+        async with self._preparing:
+            if not self._ready and self._terms.prepare is not None:
+                await self._terms.prepare()
+                self._ready = True
+
+    def _worst(self, request: Request | MarkedRequest) -> int:
+        """What a call may cost at worst, in billionths of a dollar."""
+        price = self._terms.price
+        if price is None or self._terms.budget.max_cost_nano is None:
+            return 0
+        prompt = int(MARGIN * estimate_chat(request.messages)) + 20
+        reply = request.max_tokens if isinstance(request, Request) else 1
+        return price.cost(prompt, reply, batch=self._terms.cheap)
+
+    def _cost(self, usage: Usage) -> int | None:
+        price = self._terms.price
+        if price is None or usage.prompt is None or usage.completion is None:
+            return None
+        return price.cost(
+            usage.prompt, usage.completion, usage.cached or 0, batch=self._terms.cheap
+        )
 
 
 class LedgeredMarked(Ledgered):
-    """The same for a model that gives answer distributions too; these cost nothing and are passed through."""
+    """The same for a model in process that gives answer distributions; these cost nothing and are passed through."""
 
-    def __init__(self, llm: LLM, find: Find, save: Save, marked: AnswersMarked) -> None:
-        super().__init__(llm, find, save)
+    def __init__(self, llm: LLM, book: Book, terms: Terms, marked: AnswersMarked) -> None:
+        super().__init__(llm, book, terms)
         self._marked = marked
 
     async def distributions(
@@ -104,41 +166,83 @@ class LedgeredMarked(Ledgered):
         """See `AnswersMarked.distributions`."""
         return await self._marked.distributions(prefix, segments, marker, answers)
 
-    def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
+    async def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
         """See `AnswersMarked.single_tokens`."""
-        return self._marked.single_tokens(candidates)
+        return await self._marked.single_tokens(candidates)
 
 
-def ledgered(llm: LLM, find: Find, save: Save) -> Ledgered:
-    """Put a ledger before a language model; the result is `AnswersMarked` exactly if the model is."""
+class LedgeredText(Ledgered):
+    """The same for a server that returns the probabilities of a text's tokens: every such text is a call of its own."""
+
+    def __init__(self, llm: LLM, book: Book, terms: Terms, scores: ScoresText) -> None:
+        super().__init__(llm, book, terms)
+        self._scores = scores
+
+    async def distributions(
+        self, prefix: str, segments: Sequence[str], marker: str, answers: Sequence[str]
+    ) -> Floats:
+        """See `AnswersMarked.distributions`."""
+        if not segments:
+            return np.empty((0, len(answers)), dtype=np.float32)
+        request = MarkedRequest(prefix, tuple(segments), marker, tuple(answers), TOP)
+        reply = await self._answer(request, self._scores.marked)
+        logits = np.array(
+            [[-np.inf if p is None else p for p in row] for row in json.loads(reply.text)]
+        ).reshape(len(segments), len(answers))
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        found: Floats = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+        return found
+
+    async def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
+        """See `AnswersMarked.single_tokens`."""
+        await self._prepare()
+        return await self._scores.single_tokens(candidates)
+
+
+def ledgered(llm: LLM, book: Book, terms: Terms) -> Ledgered:
+    """Put a ledger before a language model; the result is `AnswersMarked` if the model gives such probabilities."""
     if isinstance(llm, AnswersMarked):
-        return LedgeredMarked(llm, find, save, marked=llm)
-    return Ledgered(llm, find, save)
+        return LedgeredMarked(llm, book, terms, marked=llm)
+    if isinstance(llm, ScoresText):
+        return LedgeredText(llm, book, terms, scores=llm)
+    return Ledgered(llm, book, terms)
 
 
-def _failed(call: Call, error: LLMError, latency_ms: float) -> Call:
-    return replace(
-        call,
-        reply=error.raw,
-        error=str(error),
-        latency_ms=latency_ms,
-        attempts=error.attempts,
+def _call(request: Request | MarkedRequest, key: str, identity: str) -> Call:
+    return Call(
+        request_sha256=key,
+        purpose=request.purpose,
+        model=identity,
+        prompt_sha256=Prompt(request.messages, template="", template_sha256="").sha256,
+        messages=request.messages_json,
+        status="failed",
+        reply=None,
     )
 
 
-def _answered(call: Call, reply: Reply) -> Call:
+def _failed(call: Call, error: LLMError, latency_ms: float, cost: int | None) -> Call:
+    return replace(
+        call,
+        reply=error.raw,
+        error=f"{error.reason}: {error}",
+        usage=error.usage or Usage(),
+        latency_ms=latency_ms,
+        attempts=error.attempts,
+        cost_nano=cost if error.usage else None,
+        endpoint=error.endpoint,
+    )
+
+
+def _answered(call: Call, reply: Reply, cost: int | None) -> Call:
     return replace(
         call,
         status="ok",
         reply=reply.text,
-        prompt_tokens=reply.prompt_tokens,
-        completion_tokens=reply.completion_tokens,
+        usage=reply.usage,
+        cost_nano=cost,
         latency_ms=reply.latency_ms,
         attempts=reply.attempts,
         finish_reason=reply.finish_reason,
+        endpoint=reply.endpoint,
+        served_model=reply.served_model,
     )
-
-
-def _messages(request: Request) -> str:
-    turns = [{"role": m.role, "text": m.text} for m in request.messages]
-    return json.dumps(turns, ensure_ascii=False)

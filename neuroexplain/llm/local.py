@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
-import asyncio
-import copy
 import re
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroexplain.errors import LLMPermanentError, LLMReplyError
+from neuroexplain.errors import (
+    ConfigError,
+    LLMPermanentError,
+    LLMReplyError,
+    LLMUnavailableError,
+    StoppingError,
+)
 from neuroexplain.llm.base import Reply, Request
+from neuroexplain.llm.local_batches import Batches, Chat, Marked, Written
+from neuroexplain.llm.local_calls import Calls
+from neuroexplain.llm.local_network import Network
 from neuroexplain.records import Floats
 from neuroexplain.templates import Message
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-T = TypeVar("T")
-
-_PREFIXES = 2  # prompts whose key-value cache is kept: that of the simulator, and one more
+BATCH_SIZE = 8
+"""Calls side by side: twice as many make a CPU core about a tenth faster, for twice the memory."""
 # Private-use characters that stand for message texts while the chat template is filled in.
 _MARK = "\ue000{}\ue001"
 _MARKS = re.compile("\ue000(\\d+)\ue001")
 
 
 class LocalLLM:
-    """A causal language model, run by one worker thread so that calls never overlap.
+    """A causal language model, run by one worker thread, which answers the calls that wait for it together.
+
+    What a call is answered depends on the others by no more than float rounding, and a call that fails fails alone.
 
     Args:
         spec: as the user wrote it, `local:SUBJECT-SPEC`.
         model: with its language-modelling head, in evaluation mode.
         tokenizer: the model's own.
         identity: what tells two models apart for the ledger; holds the weights' hash.
+        batch_size: calls at most that are answered side by side; fewer where they are long. Some models, such as those
+            with a sliding window, take one at a time.
     """
 
     def __init__(
@@ -46,7 +53,11 @@ class LocalLLM:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerFast,
         identity: str,
+        *,
+        batch_size: int = BATCH_SIZE,
     ) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, not {batch_size}")
         self.spec = spec
         self.identity = identity
         self._model = model
@@ -56,12 +67,18 @@ class LocalLLM:
         )
         self._start = self._leading_ids()
         self._stops = self._stop_ids()
-        self._prefixes: OrderedDict[tuple[int, ...], DynamicCache] = OrderedDict()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="local-llm")
+        self._batches = Batches(Network(model), spec, batch_size)
+        self._calls = Calls(self._batches)
 
     @classmethod
     def load(
-        cls, spec: str, *, device: str = "cpu", dtype: str = "float32", threads: int | None = None
+        cls,
+        spec: str,
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        threads: int | None = None,
+        batch_size: int = BATCH_SIZE,
     ) -> LocalLLM:
         """Load a model by subject spec, for example `smollm2`.
 
@@ -70,8 +87,10 @@ class LocalLLM:
             device: for example `cpu` or `cuda`.
             dtype: of the weights.
             threads: CPU threads; None leaves torch's own number.
+            batch_size: calls at most that are answered side by side.
 
         Raises:
+            ConfigError: the batch size is below 1.
             SubjectError: it cannot be found or loaded.
         """
         import torch
@@ -81,7 +100,8 @@ class LocalLLM:
         if threads is not None:
             torch.set_num_threads(threads)
         model, tokenizer, sha256 = load_causal_lm(spec, device=device, dtype=dtype)
-        return cls(f"local:{spec}", model, tokenizer, f"local:{sha256}:{dtype}")
+        identity = f"local:{sha256}:{dtype}"
+        return cls(f"local:{spec}", model, tokenizer, identity, batch_size=batch_size)
 
     async def chat(self, request: Request) -> Reply:
         """Answer one chat: greedy at temperature 0, else sampled with the request's seed.
@@ -89,10 +109,29 @@ class LocalLLM:
         `finish_reason` is `length` where the reply was cut at `max_tokens` or at the model's end.
 
         Raises:
-            LLMReplyError: the prompt does not fit the model.
+            LLMReplyError: the prompt does not fit the model, or is empty.
             LLMPermanentError: the model computes NaN, or its chat template refuses the roles.
+            LLMUnavailableError: the model was closed meanwhile.
+            StoppingError: nothing new may begin.
         """
-        return await self._run(lambda: self._chat(request))
+        start = time.perf_counter()
+        prompt = tuple(self._chat_ids(request.messages))
+        if not prompt:
+            raise LLMReplyError("the prompt is empty")
+        room = self._room(len(prompt), "prompt")
+        most = request.max_tokens if room is None else min(request.max_tokens, room)
+        written = Written([], stopped=False)
+        if most > 0:
+            seed = request.seed + request.sample
+            chat = Chat(prompt, most, request.temperature, seed, self._stops)
+            written = await self._calls.answer(chat)
+        return Reply(
+            text=self._tokenizer.decode(written.ids, skip_special_tokens=True),
+            prompt_tokens=len(prompt),
+            completion_tokens=len(written.ids),
+            latency_ms=(time.perf_counter() - start) * 1000,
+            finish_reason="stop" if written.stopped else "length",
+        )
 
     async def distributions(
         self, prefix: str, segments: Sequence[str], marker: str, answers: Sequence[str]
@@ -100,126 +139,45 @@ class LocalLLM:
         """Exact probabilities of the answers behind every segment; see `AnswersMarked.distributions`.
 
         Every part is tokenised by itself, and special tokens in it are plain text. What the model has computed for
-        the prefix is kept for the next call with the same one.
+        the prefix is kept for the next calls with the same one.
 
         Raises:
-            LLMPermanentError: an answer is not a single token.
+            LLMPermanentError: an answer is not a single token, or the model computes NaN.
             LLMReplyError: the text does not fit the model.
+            LLMUnavailableError: the model was closed meanwhile.
+            StoppingError: nothing new may begin.
         """
-        return await self._run(lambda: self._distributions(prefix, segments, marker, answers))
-
-    def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
-        """Which of some answers are one token of this model."""
-        return [len(self._encode(candidate)) == 1 for candidate in candidates]
-
-    async def close(self) -> None:
-        """Stop the worker and forget the kept prefixes; the weights go with the object."""
-        self._worker.shutdown()
-        self._prefixes.clear()
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        import torch
-
-        def quietly() -> T:
-            with torch.inference_mode():
-                return work()
-
-        return await asyncio.get_running_loop().run_in_executor(self._worker, quietly)
-
-    def _chat(self, request: Request) -> Reply:
-        start = time.perf_counter()
-        prompt = self._chat_ids(request.messages)
-        room = self._room(len(prompt), "prompt")
-        most = request.max_tokens if room is None else min(request.max_tokens, room)
-        reply, stopped = self._generate(prompt, most, request)
-        return Reply(
-            text=self._tokenizer.decode(reply, skip_special_tokens=True),
-            prompt_tokens=len(prompt),
-            completion_tokens=len(reply),
-            latency_ms=(time.perf_counter() - start) * 1000,
-            finish_reason="stop" if stopped else "length",
-        )
-
-    def _generate(self, prompt: list[int], most: int, request: Request) -> tuple[list[int], bool]:
-        """New tokens, and whether the model itself ended them.
-
-        A loop of its own: `generate` would mix in the model's default penalties and use the global random state.
-        """
-        import torch
-        from transformers import DynamicCache
-
-        cache = DynamicCache(config=self._model.config)
-        generator = torch.Generator().manual_seed(request.seed + request.sample)
-        reply: list[int] = []
-        step = prompt
-        while len(reply) < most:
-            logits = self._logits(step, cache, [len(step) - 1])[0]
-            if request.temperature == 0:
-                token = int(logits.argmax())
-            else:
-                shares = torch.softmax(logits / request.temperature, dim=-1).cpu()
-                token = int(torch.multinomial(shares, 1, generator=generator))
-            if token in self._stops:
-                return reply, True
-            reply.append(token)
-            step = [token]
-        return reply, False
-
-    def _distributions(
-        self, prefix: str, segments: Sequence[str], marker: str, answers: Sequence[str]
-    ) -> Floats:
-        import torch
-
         choices = [self._answer_id(answer) for answer in answers]
         if not segments:
             return np.empty((0, len(answers)), dtype=np.float32)
-        ids, ends = self._start + self._encode(prefix), []
+        ids = self._start + self._encode(prefix)
         # The prefix's last token is run again each time: an empty first segment is judged at it.
-        kept = max(0, len(ids) - 1)
-        marker_ids = self._encode(marker)
-        for segment in segments:
-            ids += self._encode(segment)
-            ends.append(len(ids) - 1 - kept)
-            ids += marker_ids
+        shared = tuple(ids[:-1])
+        *parts, between = self._encode_all([*segments, marker])
+        ends = []
+        for part in parts:
+            ids += part
+            ends.append(len(ids) - 1)
+            ids += between
         self._room(len(ids), "text")
         if ends[0] < 0:
             raise LLMPermanentError("nothing stands before the first marker; give a prefix")
-        cache = self._prefix(ids[:kept])
-        logits = self._logits(ids[kept : kept + ends[-1] + 1], cache, ends)
-        found: Floats = torch.softmax(logits[:, choices], dim=-1).cpu().numpy()
-        return found
+        text = tuple(ids[: ends[-1] + 1])
+        return await self._calls.answer(Marked(text, shared, ends, choices))
 
-    def _prefix(self, ids: list[int]) -> DynamicCache:
-        """A copy of the prefix's key-value cache, which the caller may extend."""
-        from transformers import DynamicCache
+    async def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
+        """Which of some answers are one token of this model."""
+        return [len(self._encode(candidate)) == 1 for candidate in candidates]
 
-        key = tuple(ids)
-        if key not in self._prefixes:
-            cache = DynamicCache(config=self._model.config)
-            if ids:
-                self._logits(ids, cache, [len(ids) - 1])
-            self._prefixes[key] = cache
-        self._prefixes.move_to_end(key)
-        while len(self._prefixes) > _PREFIXES:
-            self._prefixes.popitem(last=False)
-        return copy.deepcopy(self._prefixes[key])
+    def stop(self) -> None:
+        """Begin nothing new: calls that wait for their turn raise StoppingError, those under way are answered."""
+        self._calls.refuse(lambda: StoppingError("the run is being stopped"))
 
-    def _logits(self, ids: list[int], cache: DynamicCache, positions: list[int]) -> Tensor:
-        """[position, vocabulary] float32 at some positions of `ids`, which follow what the cache holds."""
-        import torch
-
-        device = self._model.device
-        output = self._model(
-            input_ids=torch.tensor([ids], device=device),
-            past_key_values=cache,
-            use_cache=True,
-            # The head is by far the widest layer: it runs at these positions alone.
-            logits_to_keep=torch.tensor(positions, device=device),
-        )
-        logits: Tensor = output.logits[0].float()
-        if not bool(torch.isfinite(logits).all()):
-            raise LLMPermanentError(f"{self.spec} computed NaN or infinity; try --dtype float32")
-        return logits
+    async def close(self) -> None:
+        """Answer the calls under way and no others, and forget the kept prefixes; the weights go with the object."""
+        self._calls.refuse(lambda: LLMUnavailableError(f"{self.spec} was closed"))
+        await self._calls.close()
+        self._batches.prefixes.clear()
 
     def _room(self, length: int, what: str) -> int | None:
         """Tokens that still fit behind `length` ones; None where the model has no limit."""
@@ -240,8 +198,12 @@ class LocalLLM:
         return ids[0]
 
     def _encode(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer(
-            text, add_special_tokens=False, split_special_tokens=True, verbose=False
+        return self._encode_all([text])[0]
+
+    def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """Each text by itself, special tokens as plain text."""
+        ids: list[list[int]] = self._tokenizer(
+            list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False
         )["input_ids"]
         return ids
 

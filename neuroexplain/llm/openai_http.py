@@ -1,51 +1,53 @@
-"""`openai:MODEL`: chats with any server that speaks the OpenAI protocol."""
+"""`openai:MODEL`: chats with servers that speak the OpenAI protocol, one or several that answer alike."""
 
 from __future__ import annotations
 
 import asyncio
-import difflib
 import logging
-import os
-import socket
 import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
-import openai
 
-from neuroexplain.errors import ConfigError, LLMError, LLMPermanentError, LLMUnavailableError
-from neuroexplain.llm import replies, retry
-from neuroexplain.llm.base import Reply, Request
-from neuroexplain.llm.replies import Completion, Response
+from neuroexplain.errors import LLMError, LLMPermanentError, LLMUnavailableError, StoppingError
+from neuroexplain.llm import retry
+from neuroexplain.llm.addresses import Address, addresses, name_of
+from neuroexplain.llm.base import MarkedRequest, Reply, Request
+from neuroexplain.llm.endpoint import Endpoint
+from neuroexplain.llm.marked import marked, single_tokens
+from neuroexplain.llm.pace import Turn
+from neuroexplain.llm.probe import Capabilities, probe
+from neuroexplain.llm.replies import Completion
+from neuroexplain.llm.tokens import estimate_chat
 
 log = logging.getLogger(__name__)
 
-OPENAI_URL = "https://api.openai.com/v1"
-_OPTIONAL = ("max_completion_tokens", "temperature", "seed")
-# Idle connections are dropped before servers do it (uvicorn: after 5 s): a request on a closed one fails.
-_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=1000, keepalive_expiry=3.0)
+Ask = Callable[[Endpoint], Awaitable[Completion]]
 
 
 class OpenAIChat:
-    """One model of one server; keeps connections, so it belongs to one event loop and must be closed.
+    """One model of one or several servers; keeps connections, so it belongs to one event loop and must be closed.
 
-    Parameters that the server refuses (`max_completion_tokens`, `temperature`, `seed`) are learnt from its errors
-    once: the first is renamed to `max_tokens`, the others are left out from then on.
+    Every request goes to the server that has least to do for its weight, among those that are not resting after a
+    failure. Parameters that a server refuses are learnt from its errors once, see `Dialect`.
 
     Args:
-        model: the server's name for the model.
-        base_url: of the server, usually ending in `/v1`; without it `OPENAI_BASE_URL`, then OpenAI's own.
+        model: the servers' name for the model.
+        base_url: of the server or servers, see `Address`; without it `OPENAI_BASE_URL`, then OpenAI's own.
+        concurrency: requests in flight at most, at each server; fewer where it slows down.
         timeout: seconds for one request, from sending to the last byte.
         tries: requests at most for one chat.
         wait_initial: seconds; bound of the first random wait between tries.
         wait_max: seconds; bound of any such wait.
         total: seconds from the start of a chat, after which no try is started.
+        extra: further parameters of every chat, such as `service_tier`; part of the identity.
         http_client: transport to use; by default aiohttp where it is installed, else httpx2.
 
     Raises:
-        ConfigError: the base URL is none.
+        ConfigError: a base URL is none.
         LLMPermanentError: OpenAI's own server without a key, or a key that cannot be sent.
     """
 
@@ -53,185 +55,251 @@ class OpenAIChat:
         self,
         model: str,
         *,
-        base_url: str | None = None,
+        base_url: str | Sequence[str] | Sequence[Address] | None = None,
+        concurrency: int = 64,
         timeout: float = 300.0,
         tries: int = 6,
         wait_initial: float = 1.0,
         wait_max: float = 60.0,
         total: float = 900.0,
+        extra: Mapping[str, Any] | None = None,
         http_client: httpx2.AsyncClient | None = None,
     ) -> None:
-        self._model = model
-        self._url = _checked_url(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
-        self._key = _key(self._url)
-        self._timeout = timeout
+        servers = _servers(base_url)
+        self.model = model
+        self.spec = f"openai:{model}"
+        self.identity = identity(self.spec, name_of(servers), extra)
+        self.endpoints = [
+            Endpoint(
+                server,
+                model=model,
+                timeout=timeout,
+                concurrency=concurrency,
+                extra=extra,
+                http_client=http_client,
+            )
+            for server in servers
+        ]
+        self._total = total
+        self._stopping = asyncio.Event()
         self._retrying = partial(
-            retry.policy, tries=tries, wait_initial=wait_initial, wait_max=wait_max, total=total
+            retry.policy,
+            tries=tries,
+            wait_initial=wait_initial,
+            wait_max=wait_max,
+            total=total,
+            sleep=self._sleep,
         )
-        self._refused: frozenset[str] = frozenset()
-        self._models: list[str] | None = None
-        self._models_lock = asyncio.Lock()
-        self._client = openai.AsyncOpenAI(
-            api_key=self._key or "none",
-            base_url=self._url,
-            max_retries=0,  # the policy in retry.py is the only one
-            timeout=httpx2.Timeout(timeout, connect=min(10.0, timeout)),
-            http_client=http_client or _transport(),
-        )
-
-    @property
-    def spec(self) -> str:
-        """`openai:MODEL`."""
-        return f"openai:{self._model}"
-
-    @property
-    def identity(self) -> str:
-        """The spec and the server."""
-        return f"{self.spec}@{self._url}"
+        self.capabilities: dict[str, Capabilities] = {}
+        """What the servers can do, by base URL, once `prepare` has found out."""
+        self._warned_of: set[str] = set()
+        self._single: dict[tuple[str, ...], list[bool]] = {}
 
     async def chat(self, request: Request) -> Reply:
         """Answer one chat; see `LLM.chat`."""
-        start = time.perf_counter()
-        retrying = self._retrying()
-        try:
-            found: Completion = await retrying(self._attempt, request)
-        except LLMError as error:
-            error.attempts = retrying.statistics["attempt_number"]
-            raise
-        return Reply(
-            text=found.text,
-            prompt_tokens=found.prompt_tokens,
-            completion_tokens=found.completion_tokens,
-            latency_ms=(time.perf_counter() - start) * 1000,
-            finish_reason=found.finish_reason,
-            attempts=retrying.statistics["attempt_number"],
+        return await self._insist(request, lambda endpoint: endpoint.chat(request))
+
+    async def marked(self, request: MarkedRequest) -> Reply:
+        """Log probabilities of answers at marked places; see `ScoresText.marked`."""
+        self._check_texts()
+        return await self._insist(request, lambda endpoint: marked(endpoint, request))
+
+    async def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
+        """Which of some answers are one token of this model; asked once."""
+        self._check_texts()
+        key = tuple(candidates)
+        if key not in self._single:
+            self._single[key] = await single_tokens(self._choose(), candidates)
+        return self._single[key]
+
+    async def prepare(self, *, texts: bool) -> dict[str, Capabilities]:
+        """Find out what every server can do; one that cannot be used is left out, if there are others.
+
+        Args:
+            texts: whether the probabilities of a text's own tokens are wanted.
+
+        Returns:
+            What was found, by base URL.
+
+        Raises:
+            LLMError: none of them can be used.
+        """
+        found = await asyncio.gather(
+            *(self._retrying()(probe, endpoint, texts=texts) for endpoint in self.endpoints),
+            return_exceptions=True,
         )
+        errors = []
+        for endpoint, outcome in zip(self.endpoints, found, strict=True):
+            if isinstance(outcome, Capabilities):
+                self.capabilities[endpoint.url] = outcome
+            elif isinstance(outcome, LLMError):
+                endpoint.failed(outcome)
+                errors.append(outcome)
+            else:
+                raise outcome
+        if len(errors) == len(self.endpoints):
+            raise errors[0]
+        for error in errors:
+            log.warning("going on without: %s", error)
+        return self.capabilities
+
+    def stop(self) -> None:
+        """Begin nothing new: calls that wait for their turn, or to be tried again, raise StoppingError."""
+        self._stopping.set()
+        for endpoint in self.endpoints:
+            endpoint.pace.stop()
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        for endpoint in self.endpoints:
+            await endpoint.close()
 
-    async def _attempt(self, request: Request) -> Completion:
-        refused = self._refused
-        while True:
-            response = await self._send("POST", "/chat/completions", self._body(request, refused))
-            sent = [name for name in _OPTIONAL if name not in refused]
-            name = replies.refused_parameter(response, sent)
-            if name is None:
-                break
-            refused = refused | {name}
-        if response.status < 300:
-            if refused - self._refused:  # learnt only now that the server has taken the request
-                log.info("%s does not take %s", self.identity, ", ".join(refused - self._refused))
-                self._refused |= refused
-            return replies.completion(response)
-        if replies.unknown_model(response):
-            await self._check_model(response)
-        raise replies.failure(response)
-
-    def _body(self, request: Request, refused: frozenset[str]) -> dict[str, Any]:
-        optional = {
-            "max_completion_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            # Samples of one prompt must differ on servers that keep to the seed.
-            "seed": request.seed + request.sample,
-        }
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": [{"role": m.role, "content": m.text} for m in request.messages],
-        }
-        body |= {name: value for name, value in optional.items() if name not in refused}
-        if "max_completion_tokens" in refused:
-            body["max_tokens"] = request.max_tokens
-        return body
-
-    async def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Response:
-        # The client's raw path: its own request and response models cost more than all the rest of a call.
+    async def _insist(self, request: Request | MarkedRequest, ask: Ask) -> Reply:
+        """Ask until there is a reply, as long as the policy allows."""
         try:
-            async with asyncio.timeout(self._timeout):
-                if method == "POST":
-                    got = await self._client.post(path, body=body, cast_to=httpx2.Response)
-                else:
-                    got = await self._client.get(path, cast_to=httpx2.Response)
-        except openai.APIStatusError as error:
-            got = error.response
-        except openai.APIConnectionError as error:
-            raise self._unreachable(error) from None
-        except TimeoutError:
-            raise self._late() from None
-        text = got.text
-        if got.status_code >= 300 and self._key:
-            text = text.replace(self._key, "[key]")  # some servers repeat what they were sent
-        return Response(self._url, got.status_code, got.headers, text)
+            return await self._attempt(request, ask)
+        except LLMUnavailableError as error:
+            failures = [error]
 
-    def _late(self) -> LLMUnavailableError:
-        return LLMUnavailableError(
-            f"no complete answer from {self._url} within {self._timeout:g} s"
+        # The policy is handed the first failure as its own; most calls never come to it, and it is not cheap to make.
+        async def attempt() -> Reply:
+            if failures:
+                raise failures.pop()
+            return await self._attempt(request, ask)
+
+        retrying = self._retrying()
+        try:
+            reply: Reply = await retrying(attempt)
+        except LLMError as error:
+            error.attempts = retrying.statistics["attempt_number"]
+            raise
+        return replace(reply, attempts=retrying.statistics["attempt_number"])
+
+    async def _attempt(self, request: Request | MarkedRequest, ask: Ask) -> Reply:
+        endpoint = self._choose()
+        expected = 0
+        if endpoint.pace.counts_tokens:
+            expected = estimate_chat(request.messages)
+            expected += request.max_tokens if isinstance(request, Request) else 1
+        turn = await endpoint.pace.enter(expected)
+        if endpoint.dead is not None:  # found out while this call was in line
+            endpoint.pace.leave(turn)
+            return await self._attempt(request, ask)
+        try:
+            found = await ask(endpoint)
+        except LLMError as error:
+            self._left(endpoint, turn, error)
+            raise
+        except asyncio.CancelledError:
+            endpoint.pace.leave(turn)
+            raise
+        latency_ms = (time.monotonic() - turn.began) * 1000
+        used = (found.usage.prompt or 0) + (found.usage.completion or 0)
+        endpoint.pace.leave(turn, tokens=used or None, answered=True)
+        endpoint.succeeded()
+        self._check_model(endpoint, found)
+        return _reply(found, endpoint.url, latency_ms)
+
+    def _left(self, endpoint: Endpoint, turn: Turn, error: LLMError) -> None:
+        """Settle an attempt that failed; another server may take over."""
+        error.endpoint = endpoint.url
+        unavailable = error if isinstance(error, LLMUnavailableError) else None
+        wait = unavailable.retry_after if unavailable else None
+        endpoint.pace.leave(
+            turn,
+            answered=unavailable is None,
+            overloaded=unavailable is not None and unavailable.overload,
+            # Who is told to come back after all calls have given up is not to be waited for.
+            wait=wait if wait is not None and wait <= self._total else None,
         )
+        endpoint.failed(error)
+        others = [e for e in self.endpoints if e is not endpoint and e.dead is None]
+        if endpoint.dead is not None and others:
+            log.warning("%s; going on with %d other servers", error, len(others))
+            raise LLMUnavailableError(
+                str(error), raw=error.raw, reason=error.reason, retry_after=0.0
+            ) from error
+        if unavailable is not None and any(not e.resting for e in others):
+            unavailable.retry_after = 0.0
 
-    def _unreachable(self, error: BaseException) -> LLMUnavailableError:
-        # aiohttp's errors arrive under the wrong httpx names, so the causes decide.
-        causes: list[BaseException] = [error]
-        while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
-            causes.append(cause)
-        refusals = (httpx2.ConnectError, ConnectionRefusedError, socket.gaierror)
-        if any(isinstance(cause, refusals) for cause in causes):
-            return LLMUnavailableError(f"nothing answers at {self._url}; is the server running?")
-        if any(isinstance(cause, TimeoutError) for cause in causes):
-            return self._late()
-        # Most often a kept connection that the server had closed meanwhile: a new one may be tried at once.
-        return LLMUnavailableError(f"the connection to {self._url} broke off", retry_after=0.0)
+    def _choose(self) -> Endpoint:
+        """The server that is to be asked next."""
+        alive = [e for e in self.endpoints if e.dead is None]
+        if not alive:
+            dead = self.endpoints[0].dead
+            assert dead is not None
+            raise dead
+        if len(alive) == 1:
+            return alive[0]
+        awake = [e for e in alive if not e.resting]
+        if not awake:
+            return min(alive, key=lambda e: e.resting)
+        return min(awake, key=lambda e: (e.pace.load + 1) / e.address.weight)
 
-    async def _check_model(self, response: Response) -> None:
-        """Raise the clear error where the server's own list lacks the model."""
-        async with self._models_lock:
-            if self._models is None:
-                self._models = await self._list_models()
-        if self._models and self._model not in self._models:
-            nearest = difflib.get_close_matches(self._model, self._models, n=10, cutoff=0.0)
-            raise LLMPermanentError(
-                f"model {self._model} does not exist at {self._url}; it has: {', '.join(nearest)}",
-                raw=response.body,
+    def _check_texts(self) -> None:
+        """Refuse to read probabilities of texts from servers that give none, or wrong ones.
+
+        Raises:
+            LLMPermanentError: the message says what is wrong with them.
+        """
+        if not self.capabilities:
+            raise LLMPermanentError(f"{self.identity} has not been tried: call `prepare` first")
+        for url, found in self.capabilities.items():
+            if found.prompt_logprobs == "shifted":
+                raise LLMPermanentError(
+                    f"{url} gives tokens the probabilities of their neighbours ({found.why}): every score would be "
+                    "wrong; use the simulator sparse"
+                )
+            if found.prompt_logprobs != "aligned":
+                raise LLMPermanentError(
+                    f"{url} gives no probabilities of a text's own tokens ({found.why or 'not tried'}); use the "
+                    "simulator sparse, or a server that does, such as vLLM"
+                )
+
+    def _check_model(self, endpoint: Endpoint, found: Completion) -> None:
+        """Say once that a server answers in another model's name; which one it was is in the ledger."""
+        served = found.served_model
+        if served is None or served == self.model or served in self._warned_of:
+            return
+        self._warned_of.add(served)
+        if self.model.lower() not in served.lower() and served.lower() not in self.model.lower():
+            log.warning(
+                "%s was asked for model %s and answered as %s", endpoint.url, self.model, served
             )
 
-    async def _list_models(self) -> list[str]:
+    async def _sleep(self, seconds: float) -> None:
+        """Wait before another try, unless the run is being stopped."""
         try:
-            return replies.model_ids(await self._send("GET", "/models"))
-        except LLMUnavailableError:
-            return []
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+        raise StoppingError("the run is being stopped")
 
 
-def _transport() -> httpx2.AsyncClient:
-    try:
-        return openai.DefaultAioHttpClient(limits=_LIMITS)
-    except RuntimeError:  # openai's way to say that aiohttp is not installed
-        return openai.DefaultAsyncHttpxClient(limits=_LIMITS)
+def identity(spec: str, name: str, extra: Mapping[str, Any] | None) -> str:
+    """What the ledger knows a model of some servers by."""
+    settings = "".join(f" {key}={value!r}" for key, value in sorted((extra or {}).items()))
+    return f"{spec}@{name}{settings}"
 
 
-def _checked_url(url: str) -> str:
-    if "@" in url or "?" in url:
-        # Whatever stands there would end up in the catalogue and in messages.
-        raise ConfigError(
-            "the base URL holds a password or a query; give the key in OPENAI_API_KEY instead"
-        )
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ConfigError(
-            f'base URL "{url}" is no web address; write one such as http://127.0.0.1:8000/v1'
-        )
-    return url.rstrip("/")
+def _servers(
+    base_url: str | Sequence[str] | Sequence[Address] | None,
+) -> tuple[Address, ...]:
+    if base_url and not isinstance(base_url, str) and isinstance(base_url[0], Address):
+        return tuple(s for s in base_url if isinstance(s, Address))
+    return addresses(base_url)  # type: ignore[arg-type]
 
 
-def _key(url: str) -> str:
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
-    if not key and urlsplit(url).hostname == urlsplit(OPENAI_URL).hostname:
-        raise LLMPermanentError(
-            f"{url} needs a key: set OPENAI_API_KEY, or name another server with --base-url"
-        )
-    if not (key.isascii() and key.isprintable()):
-        raise LLMPermanentError("OPENAI_API_KEY holds characters that cannot be sent; set it anew")
-    return key
+def _reply(found: Completion, url: str, latency_ms: float) -> Reply:
+    return Reply(
+        text=found.text,
+        prompt_tokens=found.usage.prompt,
+        completion_tokens=found.usage.completion,
+        cached_tokens=found.usage.cached,
+        reasoning_tokens=found.usage.reasoning,
+        latency_ms=latency_ms,
+        finish_reason=found.finish_reason,
+        endpoint=url,
+        served_model=found.served_model,
+    )

@@ -13,6 +13,7 @@ Messages are one line and never hold a key or a header; `raw` keeps the body.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -21,8 +22,11 @@ from typing import Any
 
 from neuroexplain.errors import LLMError, LLMPermanentError, LLMReplyError, LLMUnavailableError
 from neuroexplain.llm.retry import retry_after
+from neuroexplain.records import Usage
 
 _TRY_AGAIN = (408, 409, 425, 429)
+_OVERLOAD = (429, 503, 529)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SAID = 300  # characters of a server's own words in a message
 # How OpenAI and llama.cpp mark a prompt that the model cannot hold; others only say it.
 _TOO_LONG_CODES = ("context_length_exceeded", "exceed_context_size_error")
@@ -53,11 +57,11 @@ class Completion:
     """The useful part of a chat completion."""
 
     text: str
-    prompt_tokens: int | None
-    """None where the server sends no `usage`."""
-    completion_tokens: int | None
+    usage: Usage
     finish_reason: str
     """`length` where the text was cut off at the token limit."""
+    served_model: str | None
+    """The model's name in the answer."""
 
 
 def completion(response: Response) -> Completion:
@@ -75,39 +79,51 @@ def completion(response: Response) -> Completion:
         if isinstance(status, int) and 400 <= status < 600:
             raise failure(Response(url, status, response.headers, raw))
         raise LLMPermanentError(f"{url} answered with an error: {said(raw)}", raw=raw)
-    choice, usage = _get(data, "choices", 0), _get(data, "usage")
+    choice, usage = _get(data, "choices", 0), used(data)
     if not isinstance(choice, dict):
-        raise LLMReplyError(f"{url} answered without choices", raw=raw)
-    reason = choice.get("finish_reason") or "stop"
-    return Completion(
-        _text(choice, reason, response),
-        _count(usage, "prompt_tokens"),
-        _count(usage, "completion_tokens"),
-        reason,
-    )
-
-
-def _text(choice: dict[str, Any], reason: str, response: Response) -> str:
-    url, raw = response.url, response.body
-    text, refusal = _get(choice, "message", "content"), _get(choice, "message", "refusal")
-    if refusal:
-        raise LLMReplyError(f"the model at {url} refused: {_line(str(refusal))}", raw=raw)
-    if reason == "content_filter":
-        raise LLMReplyError(f"{url} filtered the reply (content_filter)", raw=raw)
-    if not isinstance(text, str):
-        # Models that think before they write can spend the whole limit on it.
-        advice = "; raise max_tokens" if reason == "length" else ""
         raise LLMReplyError(
-            f"{url} answered without text (finish_reason {reason}){advice}", raw=raw
+            f"{url} answered without choices", raw=raw, reason="no_choices", usage=usage
         )
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise LLMReplyError(f"{url} answered with half of a surrogate pair", raw=raw)
+    reason = choice.get("finish_reason") or "stop"
+    text = _text(choice, reason, response, usage)
+    served = _get(data, "model")
+    return Completion(text, usage, reason, served if isinstance(served, str) else None)
+
+
+def _text(choice: dict[str, Any], reason: str, response: Response, usage: Usage) -> str:
+    text, refusal = _get(choice, "message", "content"), _get(choice, "message", "refusal")
+    url, why = response.url, ""
+    if refusal:
+        code, why = "refusal", f"the model at {url} refused: {_line(str(refusal))}"
+    elif reason == "content_filter":
+        code, why = "filtered", f"{url} filtered the reply (content_filter)"
+    elif not isinstance(text, str) or (not text and reason == "length"):
+        # Models that think before they write can spend the whole limit on it.
+        code = "truncated" if reason == "length" else "no_text"
+        advice = "; raise max_tokens" if reason == "length" else ""
+        why = f"{url} answered without text (finish_reason {reason}){advice}"
+    elif _SURROGATE.search(text):
+        code, why = "bad_text", f"{url} answered with half of a surrogate pair"
+    if why:
+        raise LLMReplyError(why, raw=response.body, reason=code, usage=usage)
+    assert isinstance(text, str)
     return text
 
 
-def _count(usage: Any, name: str) -> int | None:
-    count = _get(usage, name)
-    return count if isinstance(count, int) else None
+def used(data: Any) -> Usage:
+    """The tokens that a server says it counted."""
+    usage = _get(data, "usage")
+    return Usage(
+        _count(usage, "prompt_tokens"),
+        _count(usage, "completion_tokens"),
+        _count(usage, "prompt_tokens_details", "cached_tokens"),
+        _count(usage, "completion_tokens_details", "reasoning_tokens"),
+    )
+
+
+def _count(usage: Any, *path: str) -> int | None:
+    count = _get(usage, *path)
+    return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
 
 
 def _json(response: Response) -> Any:
@@ -120,10 +136,12 @@ def _json(response: Response) -> Any:
         raise LLMUnavailableError(
             f"the answer of {response.url} is no valid JSON; it may have been cut off",
             raw=response.body,
+            reason="broken_reply",
         )
     raise LLMPermanentError(
         f"{response.url} answered with {kind}, not JSON; is this the base URL? It usually ends in /v1",
         raw=response.body,
+        whole_server=True,
     )
 
 
@@ -136,9 +154,12 @@ def failure(response: Response) -> LLMError:
         return LLMReplyError(
             f"the prompt does not fit the model at {url} ({status}); show it fewer or shorter texts{because}",
             raw=raw,
+            reason="prompt_too_long",
         )
     if field(raw, "code") in _FILTERED_CODES:
-        return LLMReplyError(f"{url} filtered the prompt ({status}){because}", raw=raw)
+        return LLMReplyError(
+            f"{url} filtered the prompt ({status}){because}", raw=raw, reason="filtered"
+        )
     if status == 401:
         message = f"the key was refused by {url} (401); set OPENAI_API_KEY to one of its keys"
     elif status == 403:
@@ -152,11 +173,25 @@ def failure(response: Response) -> LLMError:
         asked = "" if wait is None else f"; it asks to wait {wait:.0f} s"
         what = "limits the rate" if status == 429 else "failed"
         return LLMUnavailableError(
-            f"{url} {what} ({status}){because}{asked}", raw=raw, retry_after=wait
+            f"{url} {what} ({status}){because}{asked}",
+            raw=raw,
+            reason="rate_limited" if status == 429 else "server_error",
+            retry_after=wait,
+            overload=status in _OVERLOAD,
         )
     else:
-        message = f"{url} refused the request ({status}){because}"
-    return LLMPermanentError(message, raw=raw)
+        return LLMPermanentError(f"{url} refused the request ({status}){because}", raw=raw)
+    return LLMPermanentError(message, raw=raw, whole_server=True)
+
+
+def no_model(response: Response, model: str, models: Sequence[str]) -> LLMPermanentError:
+    """The error where a server does not have the model; `models` are those that it has."""
+    nearest = difflib.get_close_matches(model, models, n=10, cutoff=0.0)
+    return LLMPermanentError(
+        f"model {model} does not exist at {response.url}; it has: {', '.join(nearest)}",
+        raw=response.body,
+        whole_server=True,
+    )
 
 
 def too_long(response: Response) -> bool:
@@ -186,6 +221,18 @@ def refused_parameter(response: Response, sent: Sequence[str]) -> str | None:
     # Servers without `param` name it in their words, in quotes or as a path: ["body", "seed"].
     words = _tokens(response.body)
     return next((name for name in sent if name in words), None)
+
+
+def rate_limits(headers: Mapping[str, str]) -> tuple[float | None, float | None]:
+    """Requests and tokens a minute that a server says it allows; None where it does not say."""
+    requests, tokens = (
+        _rate(headers.get(f"x-ratelimit-limit-{what}")) for what in ("requests", "tokens")
+    )
+    return requests, tokens
+
+
+def _rate(text: str | None) -> float | None:
+    return float(text) if text and text.isascii() and text.isdigit() and int(text) > 0 else None
 
 
 def model_ids(response: Response) -> list[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
+    Retrying,
     retry_if_exception_type,
     stop_after_attempt,
     stop_before_delay,
@@ -22,7 +24,14 @@ from tenacity.wait import wait_base
 from neuroexplain.errors import LLMUnavailableError
 
 
-def policy(*, tries: int, wait_initial: float, wait_max: float, total: float) -> AsyncRetrying:
+def policy(
+    *,
+    tries: int,
+    wait_initial: float,
+    wait_max: float,
+    total: float,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> AsyncRetrying:
     """Retries of one call; not shared between calls, because tenacity keeps state in it.
 
     Args:
@@ -30,11 +39,31 @@ def policy(*, tries: int, wait_initial: float, wait_max: float, total: float) ->
         wait_initial: seconds; upper end of the first random wait, which doubles from try to try.
         wait_max: seconds; upper end of any random wait. A server's own `Retry-After` may be longer.
         total: seconds from the first request, after which no other is started.
+        sleep: waits so many seconds, or ends the call.
     """
     return AsyncRetrying(
         retry=retry_if_exception_type(LLMUnavailableError),
         wait=_Wait(wait_initial, wait_max),
         stop=stop_after_attempt(tries) | stop_before_delay(total),
+        sleep=sleep,
+        reraise=True,
+    )
+
+
+def blocking(
+    errors: tuple[type[BaseException], ...], *, tries: int, wait_initial: float
+) -> Retrying:
+    """Retries of one blocking call that may fail with some errors.
+
+    Args:
+        errors: those that may pass.
+        tries: calls at most, the first included.
+        wait_initial: seconds; upper end of the first random wait, which doubles from try to try.
+    """
+    return Retrying(
+        retry=retry_if_exception_type(errors),
+        wait=wait_random_exponential(multiplier=wait_initial, max=60.0),
+        stop=stop_after_attempt(tries),
         reraise=True,
     )
 

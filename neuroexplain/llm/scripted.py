@@ -66,6 +66,9 @@ class ScriptedLLM:
         words = sum(len(message.text.split()) for message in request.messages)
         return Reply(text, prompt_tokens=words, completion_tokens=len(text.split()), latency_ms=0.0)
 
+    def stop(self) -> None:
+        """Nothing waits here."""
+
     async def close(self) -> None:
         """Nothing to free."""
 

@@ -1,23 +1,23 @@
 """What a scorer is, and what every score gets: an interval, a null and a floor.
 
-A scorer turns each span into a few sums, and summed sums into a number. Bootstrapping over spans is then a matrix
+A scorer turns tokens into a few terms, and weighted sums of these into a number. Bootstrapping over spans is then a matrix
 product, and every statistic pools all tokens: per-span numbers are never averaged, for on many spans they are undefined.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neuroexplain.config import MIN_NULL, ScoreConfig
-from neuroexplain.records import Floats, HeldOut, HeldOutSpan, Score, Simulation
+from neuroexplain.records import HeldOut, HeldOutSpan, Score, Simulation
+from neuroexplain.scorers.alignment import Aligned, Terms, covered, predictions
+from neuroexplain.scorers.statistics import Array, quantile
 
-Sums = NDArray[np.float64]
 MIN_TOKENS = 10
 
 
@@ -28,114 +28,128 @@ class Scorer(Protocol):
     no_skill: ClassVar[float]
     """What a prediction that is the same everywhere is worth."""
 
+    @property
+    def terms(self) -> Terms:
+        """What is summed over tokens: a function, so that scorers with the same one share its sums."""
+
     def weight(self, span: HeldOutSpan) -> float:
         """How much each of a span's tokens counts; 0 leaves the span out."""
 
-    def sums(self, expected: Floats, truth: Floats) -> Sums:
-        """A span's additive sums, [term], each token counted once."""
+    def values(self, sums: Array) -> Array:
+        """The statistic from the weighted sums of the terms, [..., term]; NaN where it is undefined."""
 
-    def values(self, sums: Sums) -> Sums:
-        """The statistic from summed sums [..., term]; NaN where it is undefined."""
-
-    def reason(self, sums: Sums) -> str:
+    def reason(self, sums: Array) -> str:
         """Why the statistic of some sums [term] is undefined."""
 
 
 def score(
-    scorer: Scorer,
+    scorers: Sequence[Scorer],
     simulation: Simulation,
     held_out: HeldOut,
     *,
     nulls: Sequence[Simulation],
     floor: Simulation | None,
     config: ScoreConfig,
-) -> Score:
-    """Score one simulation.
+) -> tuple[Score, ...]:
+    """Score one simulation, once by each scorer.
 
     Args:
-        scorer: the statistic.
+        scorers: the statistics.
         simulation: the explanation's predictions.
         held_out: the truth.
-        nulls: predictions on the same spans from explanations of other neurons of the layer. A null that covers only
-            some spans is compared on those spans, see `_null`.
-        floor: predictions of the neuron's own token table.
+        nulls: predictions on the same spans from explanations of other neurons of the layer. Nulls that cover only
+            some spans are compared on those spans, see `_null`.
+        floor: predictions of the neuron's own token table, for every span.
         config: number of bootstrap resamples, seed, size of the null.
     """
-    covered = {s.span.span for s in simulation.spans if s.expected is not None}
-    scored = _only(held_out, covered)
-    table, tokens = _table(scorer, simulation, scored)
-    total = table.sum(axis=0)
-    value = _finite(scorer.values(total)) if tokens["n"] >= MIN_TOKENS else None
-    reason = None if value is not None else _why(scorer, total, tokens["n"], simulation)
-    low, high = _interval(scorer, table, config) if value is not None else (None, None)
-    null = _null(scorer, simulation, scored, nulls)
+    own = predictions(simulation)
+    # What a score is compared with has to be taken on the same spans.
+    spans = covered(held_out.spans, [own])
+    scored = Aligned(spans, [own] if floor is None else [own, predictions(floor)])
+    compared = None
+    if len(nulls) >= MIN_NULL:
+        others = [predictions(null) for null in nulls]
+        compared = Aligned(covered(spans, others), [own, *others])
+    return tuple(
+        _score(scorer, simulation, scored, compared, len(nulls), config) for scorer in scorers
+    )
+
+
+def _score(
+    scorer: Scorer,
+    simulation: Simulation,
+    scored: Aligned,
+    compared: Aligned | None,
+    n_nulls: int,
+    config: ScoreConfig,
+) -> Score:
+    """One score, from the simulation with its floor, and from the simulation with its nulls."""
+    pooled = _Pooled(scorer, scored)
+    value, *floor = (_finite(value) for value in pooled.values)
+    low, high = _interval(pooled, config) if value is not None else (None, None)
+    null = _null(scorer, compared, n_nulls)
     return Score(
         scorer=scorer.name,
         value=value,
-        reason=reason,
+        reason=_why(pooled, simulation) if value is None else None,
         ci_low=low,
         ci_high=high,
         null_mean=null.mean,
         null_own=null.own,
-        null_n=len(nulls),
+        null_n=n_nulls,
         p_value=null.p_value if value is not None else None,
         null_reason=null.reason,
-        floor=_statistic(scorer, floor, scored) if floor is not None else None,
-        n_tokens=tokens["n"],
-        n_nonzero=tokens["nonzero"],
+        floor=floor[0] if floor else None,
+        n_tokens=pooled.n_tokens,
+        n_nonzero=int(scored.nonzero[pooled.used].sum()),
         coverage=simulation.coverage,
     )
 
 
-def _only(held_out: HeldOut, spans: AbstractSet[int]) -> HeldOut:
-    """Some of the held-out spans: what a score is compared with has to be taken on the same spans."""
-    return HeldOut(held_out.neuron, tuple(s for s in held_out.spans if s.span.span in spans))
+class _Pooled:
+    """A statistic over the pooled tokens of aligned simulations."""
+
+    def __init__(self, scorer: Scorer, aligned: Aligned) -> None:
+        self.scorer = scorer
+        weights = np.array([scorer.weight(span) for span in aligned.spans], np.float64)
+        self.used = weights > 0
+        """[span]"""
+        self.n_tokens = int(aligned.lengths[self.used].sum())
+        self.table = aligned.sums(scorer.terms) * weights
+        """[simulation, term, span]; weighted sums."""
+        self.sums = self.table.sum(axis=-1)
+        """[simulation, term]"""
+        enough = self.n_tokens >= MIN_TOKENS
+        self.values = scorer.values(self.sums) if enough else np.full(len(self.sums), np.nan)
+        """[simulation]; NaN where it is undefined."""
 
 
-def _table(
-    scorer: Scorer, simulation: Simulation, held_out: HeldOut
-) -> tuple[Sums, dict[str, int]]:
-    """Weighted sums of every span that is scored, [span, term], and how many tokens went in."""
-    rows, n, nonzero = [], 0, 0
-    predicted = {s.span.span: s.expected for s in simulation.spans}
-    for span in held_out.spans:
-        weight, expected = scorer.weight(span), predicted.get(span.span.span)
-        if weight > 0 and expected is not None:
-            truth = span.truth[span.span.first :]
-            rows.append(weight * scorer.sums(expected[span.span.first :], truth))
-            n += len(truth)
-            nonzero += int(np.count_nonzero(truth > 0))
-    terms = len(scorer.sums(np.zeros(1, np.float32), np.zeros(1, np.float32)))
-    table = np.array(rows) if rows else np.zeros((0, terms))
-    return table, {"n": n, "nonzero": nonzero}
-
-
-def _statistic(scorer: Scorer, simulation: Simulation, held_out: HeldOut) -> float | None:
-    table, tokens = _table(scorer, simulation, held_out)
-    return _finite(scorer.values(table.sum(axis=0))) if tokens["n"] >= MIN_TOKENS else None
-
-
-def _why(scorer: Scorer, total: Sums, n_tokens: int, simulation: Simulation) -> str:
-    if n_tokens >= MIN_TOKENS:
-        return scorer.reason(total)
+def _why(pooled: _Pooled, simulation: Simulation) -> str:
+    if pooled.n_tokens >= MIN_TOKENS:
+        return pooled.scorer.reason(pooled.sums[0])
     failures = {s.failure.reason for s in simulation.spans if s.failure is not None}
     return min(failures, default="too_few_tokens")
 
 
-def _interval(
-    scorer: Scorer, table: Sums, config: ScoreConfig
-) -> tuple[float | None, float | None]:
+def _interval(pooled: _Pooled, config: ScoreConfig) -> tuple[float | None, float | None]:
     """Bootstrap over spans: tokens of one text are not independent, spans nearly are."""
-    if config.bootstrap == 0 or len(table) < 2:
+    table = pooled.table[0][:, pooled.used]
+    n = table.shape[1]
+    if config.bootstrap == 0 or n < 2:
         return None, None
-    rng = np.random.default_rng(config.seed)
-    counts = rng.multinomial(len(table), np.full(len(table), 1 / len(table)), size=config.bootstrap)
-    values = scorer.values(counts @ table)
-    values = values[np.isfinite(values)]
+    values = pooled.scorer.values((table @ _resamples(n, config.bootstrap, config.seed)).T)
+    values = np.sort(values[np.isfinite(values)])
     if not len(values):
         return None, None
-    low, high = np.quantile(values, (0.025, 0.975))
-    return float(low), float(high)
+    return quantile(values, 0.025), quantile(values, 0.975)
+
+
+@lru_cache(maxsize=64)
+def _resamples(n: int, times: int, seed: int) -> Array:
+    """How often every one of n spans is drawn, [span, resample]."""
+    random = np.random.default_rng(seed)
+    counts = random.multinomial(n, np.full(n, 1 / n), size=times)
+    return np.ascontiguousarray(counts.T, np.float64)
 
 
 @dataclass(frozen=True)
@@ -148,30 +162,22 @@ class _Null:
     reason: str | None = None
 
 
-def _null(
-    scorer: Scorer, simulation: Simulation, held_out: HeldOut, nulls: Sequence[Simulation]
-) -> _Null:
+def _null(scorer: Scorer, compared: Aligned | None, n: int) -> _Null:
     """The null distribution and the score's place in it.
 
     An explanation that predicts the same everywhere here has no defined score; it counts as one without skill.
     Where the nulls cover only a part of the spans (those that all neurons share), the explanation's own statistic is
     taken on that part too, so that like is compared with like.
     """
-    if len(nulls) < MIN_NULL:
-        return _Null(reason=f"{len(nulls)} other explanations in the layer, {MIN_NULL} needed")
-    common = set.intersection(
-        *({s.span.span for s in null.spans if s.expected is not None} for null in nulls)
-    )
-    shared = _only(held_out, common)
-    own = _statistic(scorer, simulation, shared)
-    if own is None:
+    if compared is None:
+        return _Null(reason=f"{n} other explanations in the layer, {MIN_NULL} needed")
+    own, *others = _Pooled(scorer, compared).values
+    if not np.isfinite(own):
         return _Null(reason="undefined on the spans that the null covers")
-    values = [_statistic(scorer, null, shared) for null in nulls]
-    defined = [scorer.no_skill if value is None else value for value in values]
-    as_good = sum(value >= own for value in defined)
-    return _Null(float(np.mean(defined)), own, (1 + as_good) / (1 + len(nulls)))
+    defined = np.where(np.isfinite(others), others, scorer.no_skill)
+    as_good = int(np.count_nonzero(defined >= own))
+    return _Null(float(defined.mean()), float(own), (1 + as_good) / (1 + n))
 
 
-def _finite(value: Sums | float) -> float | None:
-    number = float(value)
-    return number if np.isfinite(number) else None
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

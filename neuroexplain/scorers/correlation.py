@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from neuroexplain.records import Floats, HeldOutSpan
+from neuroexplain.records import HeldOutSpan
 from neuroexplain.registry import register
-from neuroexplain.scorers.base import Sums
-from neuroexplain.scorers.statistics import pearson, pearson_sums, variances
+from neuroexplain.scorers.alignment import Terms
+from neuroexplain.scorers.statistics import Array, pearson, pearson_terms, variances
 
 
 @register("scorer", "correlation")
@@ -19,19 +19,20 @@ class Correlation:
     name: ClassVar[str] = "correlation"
     no_skill: ClassVar[float] = 0.0
 
+    @property
+    def terms(self) -> Terms:
+        """Those of Pearson's six sums."""
+        return pearson_terms
+
     def weight(self, span: HeldOutSpan) -> float:
         """One over the span's inclusion probability."""
         return span.weight
 
-    def sums(self, expected: Floats, truth: Floats) -> Sums:
-        """Pearson's six sums."""
-        return pearson_sums(expected, truth)
-
-    def values(self, sums: Sums) -> Sums:
+    def values(self, sums: Array) -> Array:
         """Pearson's r."""
         return pearson(sums)
 
-    def reason(self, sums: Sums) -> str:
+    def reason(self, sums: Array) -> str:
         """A neuron that never varies here is dead; else the simulation is constant."""
         _, truth = variances(sums)
         return "dead_neuron" if not truth > 0 else "constant_simulation"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,8 +27,10 @@ MARKER = "unknown"
 @register("simulator", "logprob")
 @dataclass(frozen=True)
 class LogprobSimulator:
-    """Predict levels from a language model's exact probabilities of 0-10. Needs one that runs in process."""
+    """Predict levels from a model's probabilities of 0-10. It runs in process, or its server gives those of a text."""
 
+    reads_probabilities: ClassVar[bool] = True
+    """Whether a server has to give the probabilities of a text's own tokens."""
     llm: LLM
     examples: int = 3
     """Few-shot neurons in the prompt."""
@@ -48,7 +51,7 @@ class LogprobSimulator:
     async def simulate(self, explanation: Explanation, spans: Sequence[TokenSpan]) -> Simulation:
         """Run one pass per span; the few-shot prefix is the same for all of them and computed once."""
         assert isinstance(self.llm, AnswersMarked)
-        answers = self.answers()
+        answers = await self.answers()
         prefix = render(
             f"{TEMPLATE}/prefix.jinja",
             examples=examples(EXAMPLES)[: self.examples],
@@ -64,7 +67,7 @@ class LogprobSimulator:
             simulated.append(SpanSimulation(span, expected.astype(np.float32)))
         return Simulation("logprob", tuple(simulated), llm=self.llm.spec, settings=chosen(self))
 
-    def answers(self) -> list[str]:
+    async def answers(self) -> list[str]:
         """What stands for the levels 0 to 10, each one token of this model; X stands for 10 where "10" is two.
 
         Raises:
@@ -72,9 +75,8 @@ class LogprobSimulator:
         """
         assert isinstance(self.llm, AnswersMarked)
         digits = [str(level) for level in range(MAX_LEVEL)]
-        single = dict(
-            zip([*digits, "10", "X"], self.llm.single_tokens([*digits, "10", "X"]), strict=True)
-        )
+        candidates = [*digits, "10", "X"]
+        single = dict(zip(candidates, await self.llm.single_tokens(candidates), strict=True))
         ten = "10" if single["10"] else "X"
         if not all(single[answer] for answer in [*digits, ten]):
             raise PluginError(

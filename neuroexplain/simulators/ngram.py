@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,6 +12,9 @@ import numpy as np
 from neuroexplain.records import Explanation, Floats, Simulation, SpanSimulation, TokenSpan
 from neuroexplain.registry import chosen, register
 from neuroexplain.simulators.base import require_data
+
+Gram = tuple[list[str], float]
+"""An n-gram's tokens and its level."""
 
 
 @register("simulator", "ngram")
@@ -25,23 +29,24 @@ class NgramSimulator:
         """Match n-grams; a token at which none ends gets the neuron's mean level."""
         require_data(explanation, "ngrams", "ngram")
         assert explanation.data is not None
-        grams = {tuple(tokens): float(level) for tokens, level in explanation.data["ngrams"]}
+        # By their last token, longest first: most tokens end none, which one look tells.
+        endings: defaultdict[str, list[Gram]] = defaultdict(list)
+        for tokens, level in sorted(explanation.data["ngrams"], key=lambda gram: -len(gram[0])):
+            endings[tokens[-1]].append((tokens, float(level)))
         default = float(explanation.data["default"])
         return Simulation(
             simulator="ngram",
-            spans=tuple(SpanSimulation(span, _levels(span, grams, default)) for span in spans),
+            spans=tuple(SpanSimulation(span, _levels(span, endings, default)) for span in spans),
             settings=chosen(self),
         )
 
 
-def _levels(span: TokenSpan, grams: Mapping[tuple[str, ...], float], default: float) -> Floats:
+def _levels(span: TokenSpan, endings: Mapping[str, Sequence[Gram]], default: float) -> Floats:
     words = [token.strip().casefold() for token in span.tokens]
-    longest = max(map(len, grams), default=0)
-    found = np.full(len(words), default, dtype=np.float32)
-    for end in range(len(words)):
-        for order in range(min(longest, end + 1), 0, -1):
-            level = grams.get(tuple(words[end + 1 - order : end + 1]))
-            if level is not None:
-                found[end] = level
+    found = [default] * len(words)
+    for end, word in enumerate(words, start=1):
+        for gram, level in endings.get(word, ()):
+            if len(gram) <= end and words[end - len(gram) : end] == gram:
+                found[end - 1] = level
                 break
-    return found
+    return np.array(found, dtype=np.float32)

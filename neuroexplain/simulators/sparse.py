@@ -6,6 +6,9 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +20,8 @@ from neuroexplain.registry import chosen, register
 from neuroexplain.templates import Message, render, template_hash
 
 TEMPLATE = "sparse"
+KEY = "fires"
+"""Of the reply's list."""
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n?\s*```", re.DOTALL)
 
 
@@ -49,18 +54,13 @@ class SparseSimulator:
     async def _call(
         self, explanation: Explanation, spans: Sequence[TokenSpan]
     ) -> list[SpanSimulation]:
+        total = sum(map(len, spans))
         request = Request(
-            messages=(
-                Message("system", render(f"{TEMPLATE}/system.jinja")),
-                Message(
-                    "user",
-                    render(f"{TEMPLATE}/user.jinja", explanation=explanation.text, spans=spans),
-                ),
-            ),
+            messages=_messages(explanation.text, spans),
             purpose="simulate",
             max_tokens=self.max_tokens,
+            schema=schema(total),
         )
-        total = sum(map(len, spans))
         try:
             reply = await self.llm.chat(request)
             try:
@@ -81,10 +81,24 @@ class SparseSimulator:
         ]
 
 
-def parse(text: str, n_tokens: int) -> Floats:
-    """Levels [token] from a reply: a JSON list of `[number, level]`, alone or in one code fence; the rest are 0.
+def schema(n_tokens: int) -> dict[str, Any]:
+    """The wanted reply as a strict JSON schema; `parse` is stricter still."""
+    number = {"type": "integer", "minimum": 0, "maximum": max(n_tokens, MAX_LEVEL)}
+    pair = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
+    return {
+        "type": "object",
+        "properties": {KEY: {"type": "array", "items": pair}},
+        "required": [KEY],
+        "additionalProperties": False,
+    }
 
-    >>> parse("[[2, 7], [3, 10]]", 4).tolist()
+
+def parse(text: str, n_tokens: int) -> Floats:
+    """Levels [token] from a reply; tokens that it does not name are 0.
+
+    A reply is `{"fires": [[number, level], ...]}` or the list alone, with nothing round it but one code fence.
+
+    >>> parse('{"fires": [[2, 7], [3, 10]]}', 4).tolist()
     [0.0, 7.0, 10.0, 0.0]
 
     Raises:
@@ -93,11 +107,15 @@ def parse(text: str, n_tokens: int) -> Floats:
     stripped = text.strip()
     fenced = _FENCED.fullmatch(stripped)
     try:
-        pairs = json.loads(fenced[1] if fenced else stripped)
+        found = json.loads(fenced[1] if fenced else stripped, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"the reply is not a JSON list alone: {error}") from None
+        raise ValueError(f"the reply is not JSON alone: {error}") from None
+    if isinstance(found, dict) and found.keys() != {KEY}:
+        keys = ", ".join(map(json.dumps, found))[:80] or "none"
+        raise ValueError(f'the only key is "{KEY}"; the reply has {keys}')
+    pairs = found[KEY] if isinstance(found, dict) else found
     if not isinstance(pairs, list):
-        raise ValueError("the reply is not a JSON list")
+        raise ValueError("the reply holds no list of [number, level] pairs")
     levels = np.zeros(n_tokens, dtype=np.float32)
     seen: set[int] = set()
     for pair in pairs:
@@ -107,6 +125,13 @@ def parse(text: str, n_tokens: int) -> Floats:
         seen.add(number)
         levels[number - 1] = level
     return levels
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(members)
+    if len(made) < len(members):
+        raise ValueError("an object has a key twice")
+    return made
 
 
 def _pair(pair: object, n_tokens: int) -> tuple[int, float]:
@@ -122,6 +147,21 @@ def _pair(pair: object, n_tokens: int) -> tuple[int, float]:
                 )
             return number, float(level)
     raise ValueError(f"{json.dumps(pair)[:80]} is not a [number, level] pair")
+
+
+def _messages(explanation: str, spans: Sequence[TokenSpan]) -> tuple[Message, ...]:
+    """The question; the tokens are numbered from 1 through all spans."""
+    starts = accumulate(map(len, spans), initial=1)
+    numbered = [
+        (range(s, s + len(span)), span.tokens) for s, span in zip(starts, spans, strict=False)
+    ]
+    user = render(f"{TEMPLATE}/user.jinja", explanation=explanation, spans=numbered)
+    return _system(), Message("user", user)
+
+
+@cache
+def _system() -> Message:
+    return Message("system", render(f"{TEMPLATE}/system.jinja"))
 
 
 def _repair(request: Request, reply: str, error: str, n_tokens: int) -> Request:

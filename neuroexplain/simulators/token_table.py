@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuroexplain.records import Explanation, Simulation, SpanSimulation, TokenSpan
 from neuroexplain.registry import chosen, register
@@ -26,15 +27,23 @@ class TokenTableSimulator:
         require_data(explanation, "table", "token-table")
         assert explanation.data is not None
         table: dict[str, float] = explanation.data["table"]
-        default = float(explanation.data["default"])
+        ids = np.array(list(map(int, table)), np.int64)
+        levels = np.array(list(table.values()), np.float64)
+        return self.look_up(spans, ids, levels, float(explanation.data["default"]))
+
+    def look_up(
+        self,
+        spans: Sequence[TokenSpan],
+        ids: NDArray[np.int64],
+        levels: NDArray[np.float64],
+        default: float,
+    ) -> Simulation:
+        """Predict spans from levels [token] of token ids [token], and the level of all other tokens."""
+        highest = np.concatenate([ids, *(span.id_array for span in spans)]).max(initial=0)
+        every = np.full(highest + 1, default, np.float32)
+        every[ids] = levels
         return Simulation(
             simulator="token-table",
-            spans=tuple(
-                SpanSimulation(
-                    span,
-                    np.array([table.get(str(i), default) for i in span.token_ids], np.float32),
-                )
-                for span in spans
-            ),
+            spans=tuple(SpanSimulation(span, every[span.id_array]) for span in spans),
             settings=chosen(self),
         )

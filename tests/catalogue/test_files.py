@@ -16,7 +16,7 @@ from sqlmodel import SQLModel
 from neuroexplain.catalogue import Catalogue, Collection, migrations, schema
 from neuroexplain.catalogue.engine import translated
 from neuroexplain.errors import CatalogueError
-from neuroexplain.records import Call
+from neuroexplain.records import Call, Usage
 
 VIEWS = {
     "v_neurons": "neuron_id subject layer idx site n_tokens mean std min max frac_positive",
@@ -31,7 +31,7 @@ VIEWS = {
     "v_reviews": "review_id explanation_id reviewer verdict note seconds created_at",
 }
 """As the contract has them; more columns may follow."""
-CALL = Call("r", "explain", "m", "p", "[]", "ok", "yes", 1, 2, 3.0)
+CALL = Call("0f" * 32, "explain", "m", "f0" * 32, "[]", "ok", "yes", Usage(1, 2), 3.0)
 
 
 def path_of(tmp_path: Path) -> Path:
@@ -105,7 +105,7 @@ def test_tables_are_the_migrated_ones(path: Path) -> None:
         described.append({name: describe(seen, name) for name in names})
         engine.dispose()
     assert described[0] == described[1]
-    assert len(described[0]) == 21
+    assert len(described[0]) == 25
 
 
 def describe(seen: object, name: str) -> dict[str, object]:
@@ -232,7 +232,7 @@ def test_where_a_catalogue_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 WORKER = """
 import sys
 from neuroexplain.catalogue import Catalogue
-from neuroexplain.records import Call
+from neuroexplain.records import Call, Usage
 from sqlalchemy import text
 with Catalogue(sys.argv[1]) as catalogue:
     for n in range(500):
@@ -240,7 +240,7 @@ with Catalogue(sys.argv[1]) as catalogue:
             counts = connection.scalar(text("SELECT max(prompt_tokens) FROM llm_call")) or 0
             connection.execute(text("UPDATE llm_call SET prompt_tokens = :n"), {"n": counts + 1})
         if n % 5 == 0:
-            catalogue.save_call(None, Call("r", "explain", "m", "p", "[]", "ok", sys.argv[2], 0, 0, 1.0))
+            catalogue.save_call(None, Call("0f" * 32, "explain", "m", "f0" * 32, "[]", "ok", sys.argv[2], Usage(0, 0)))
 """
 
 

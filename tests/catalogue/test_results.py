@@ -5,19 +5,45 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pytest
 
-from neuroexplain.catalogue import Catalogue, Collection
+from neuroexplain.catalogue import Catalogue, Collection, codec
 from neuroexplain.errors import CatalogueError
-from neuroexplain.records import Call, Explanation, NeuronId, Ngram, Score, SpanSimulation
+from neuroexplain.records import (
+    Call,
+    Explanation,
+    NeuronId,
+    Ngram,
+    Reply,
+    Score,
+    SpanSimulation,
+    Usage,
+)
 
 Sweep = Any  # of conftest.py, which cannot be imported
 
-CALL = Call("r" * 64, "explain", "openai:m", "p" * 64, "[]", "ok", "yes", 11, 3, 12.5, 2, 0.25)
+CALL = Call(
+    "0a" * 32,
+    "explain",
+    "openai:m@http://a/v1",
+    "0b" * 32,
+    '[{"role": "user", "text": "h\u00e9"}]',
+    "ok",
+    "yes",
+    Usage(11, 3, 4, 2),
+    latency_ms=12.5,
+    attempts=2,
+    cost_nano=250_000_000,
+    finish_reason="length",
+    endpoint="http://b/v1",
+    served_model="m-2026",
+)
 SCORE = Score(
     "correlation", 0.5, None, 0.25, 0.75, 0.125, 0.4375, 20, 0.0625, None, 0.375, 24, 7, 1.0
 )
@@ -175,9 +201,101 @@ def test_ledger_returns_the_newest_good_call(catalogue: Catalogue, sweep: Sweep)
     catalogue.save_call(sweep.run_id, replace(CALL, status="failed", reply=None, error="refused"))
     assert catalogue.find_reply(CALL.request_sha256) is None
     catalogue.save_call(sweep.run_id, CALL)
-    newest = replace(CALL, reply="newer \0 with NUL", cost_usd=None)
-    catalogue.save_call(None, newest)
-    assert catalogue.find_reply(CALL.request_sha256) == newest
+    catalogue.save_call(None, replace(CALL, reply="newer \0 with NUL", cost_nano=None))
+    assert catalogue.find_reply(CALL.request_sha256) == Reply(
+        text="newer \0 with NUL",
+        prompt_tokens=11,
+        completion_tokens=3,
+        cached_tokens=4,
+        reasoning_tokens=2,
+        latency_ms=12.5,
+        finish_reason="length",
+        cached=True,
+        attempts=2,
+        endpoint="http://b/v1",
+        served_model="m-2026",
+    )
+
+
+def test_the_ledger_keeps_all_of_a_call(catalogue: Catalogue, sweep: Sweep) -> None:
+    catalogue.save_call(sweep.run_id, CALL)
+    with closing(sqlite3.connect(catalogue.path)) as connection:
+        connection.row_factory = sqlite3.Row
+        row = dict(connection.execute("SELECT * FROM v_llm_calls").fetchone())
+        (messages,) = connection.execute("SELECT messages FROM llm_call").fetchone()
+    made = row.pop("created_at")
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(made)).total_seconds()) < 60
+    assert row == {
+        "call_id": 1,
+        "request_sha256": "0a" * 32,
+        "run_id": sweep.run_id,
+        "purpose": "explain",
+        "model": "openai:m@http://a/v1",
+        "prompt_tokens": 11,
+        "completion_tokens": 3,
+        "cost_usd": 0.25,
+        "latency_ms": 12.5,
+        "status": "ok",
+        "error": None,
+        "endpoint": "http://b/v1",
+        "served_model": "m-2026",
+        "cached_tokens": 4,
+        "reasoning_tokens": 2,
+        "attempts": 2,
+        "finish_reason": "length",
+        "prompt_sha256": "0b" * 32,
+        "reply": "yes",
+        "retired": 0,
+    }
+    assert codec.unpacked_text(messages) == CALL.messages
+
+
+def test_a_damaged_row_of_the_ledger_is_passed_over_and_told(
+    catalogue: Catalogue, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalogue.save_call(None, CALL)
+    catalogue.save_call(None, replace(CALL, reply="newer"))
+    with closing(sqlite3.connect(catalogue.path)) as connection, connection:
+        connection.execute("UPDATE llm_call SET reply = x'ff00' WHERE id = 2")
+    found = catalogue.find_reply(CALL.request_sha256)
+    assert found is not None and found.text == "yes"
+    assert "row 2 of the ledger is damaged" in caplog.text
+    with closing(sqlite3.connect(catalogue.path)) as connection, connection:
+        connection.execute("UPDATE llm_call SET reply = NULL")
+    assert catalogue.find_reply(CALL.request_sha256) is None
+
+
+def test_a_retired_reply_is_kept_and_used_no_more(catalogue: Catalogue) -> None:
+    other = replace(CALL, request_sha256="0c" * 32)
+    catalogue.save_call(None, CALL)
+    catalogue.save_call(None, other)
+    assert catalogue.retire([CALL.request_sha256]) == 1
+    assert catalogue.retire([CALL.request_sha256]) == 0
+    assert catalogue.find_reply(CALL.request_sha256) is None
+    assert catalogue.find_reply(other.request_sha256) is not None
+    catalogue.save_call(None, replace(CALL, reply="again"))
+    found = catalogue.find_reply(CALL.request_sha256)
+    assert found is not None and found.text == "again"
+
+
+def test_what_calls_of_a_model_take(catalogue: Catalogue) -> None:
+    catalogue.save_call(None, CALL)
+    catalogue.save_call(None, replace(CALL, usage=Usage(21, 5), latency_ms=37.5))
+    catalogue.save_call(None, replace(CALL, purpose="simulate", usage=Usage()))
+    catalogue.save_call(None, replace(CALL, status="failed", usage=Usage(1000, 1000)))
+    catalogue.save_call(None, replace(CALL, model="another", usage=Usage(1000, 1000)))
+    assert catalogue.lengths(CALL.model) == {
+        "explain": {
+            "n": 2,
+            "prompt_tokens": 16,
+            "completion_tokens": 4,
+            "cached_tokens": 4,
+            "latency_ms": 25,
+        },
+        "simulate": {"n": 1, "latency_ms": 12.5},
+    }
+    assert catalogue.lengths("unheard of") == {}
+    assert catalogue.sample_calls(CALL.model, 1) == [("explain", CALL.messages, 21)]
 
 
 def test_runs_count_what_happened(catalogue: Catalogue, sweep: Sweep) -> None:
@@ -188,13 +306,23 @@ def test_runs_count_what_happened(catalogue: Catalogue, sweep: Sweep) -> None:
     later = catalogue.begin_run("k2", "score", {}, {})
     catalogue.finish_run(sweep.run_id, "done", {"explained": 3}, "fine")
     newest, first = catalogue.runs()
-    assert (newest["run_id"], newest["state"], newest["seconds"]) == (later, "running", None)
+    assert (newest["run_id"], newest["state"], newest["seconds"]) == (later, "running", 0.0)
     assert (newest["llm_calls"], newest["cost_usd"]) == (0, None)
     assert first["failures"] == {"parse_failed": 2}
     assert first["counts"] == {"explained": 3}
     assert (first["llm_calls"], first["prompt_tokens"], first["completion_tokens"]) == (2, 22, 6)
     assert (first["cost_usd"], first["state"]) == (0.5, "done")
     assert first["seconds"] >= 0
+    assert first["stages"] == {
+        "explain": {
+            "llm_calls": 2,
+            "prompt_tokens": 22,
+            "completion_tokens": 6,
+            "cached_tokens": 8,
+            "cost_usd": 0.5,
+        }
+    }
+    assert catalogue.runs(later) == [newest]
     with pytest.raises(CatalogueError, match="known: done, failed, interrupted"):
         catalogue.finish_run(later, "finished", {})
     with pytest.raises(CatalogueError, match="no run 99"):
@@ -202,14 +330,15 @@ def test_runs_count_what_happened(catalogue: Catalogue, sweep: Sweep) -> None:
 
 
 def test_runs_sum_the_token_counts_that_are_known(catalogue: Catalogue, sweep: Sweep) -> None:
-    unknown = replace(CALL, request_sha256="u" * 64, prompt_tokens=None, completion_tokens=None)
-    catalogue.save_call(sweep.run_id, replace(unknown, cost_usd=None))
+    unknown = replace(CALL, request_sha256="0d" * 32, usage=Usage(), cost_nano=None)
+    catalogue.save_call(sweep.run_id, unknown)
     (run,) = catalogue.runs()
     assert (run["llm_calls"], run["prompt_tokens"], run["completion_tokens"]) == (1, None, None)
     catalogue.save_call(sweep.run_id, CALL)
     (run,) = catalogue.runs()
     assert (run["llm_calls"], run["prompt_tokens"], run["completion_tokens"]) == (2, 11, 3)
-    assert catalogue.find_reply(unknown.request_sha256) == replace(unknown, cost_usd=None)
+    found = catalogue.find_reply(unknown.request_sha256)
+    assert found is not None and found.usage == Usage()
 
 
 def test_show_is_the_contract(catalogue: Catalogue, sweep: Sweep) -> None:

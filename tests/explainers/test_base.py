@@ -24,7 +24,7 @@ def test_a_span_of_two_kinds_counts_once(build: Build) -> None:
 def test_levels_of_the_smallest_scale_are_finite(build: Build) -> None:
     # The collector keeps peaks down to 2^-126; 10 over that is no float32.
     exemplar = build.exemplar(build.span("a b c"), [2.0**-126, 2.0**-127, 0])
-    found = levels(exemplar, build.evidence([exemplar]))
+    found = levels(exemplar.activations, build.evidence([exemplar]))
     assert found.tolist() == [10, 5, 0]
     assert found.dtype == np.float32
 

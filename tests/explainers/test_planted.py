@@ -91,11 +91,10 @@ def predict(build: Build, explanation: Explanation, rule: Rule) -> float:
         s.expected.dtype == np.float32 and s.expected.shape == (LENGTH,) for s in simulation.spans
     )
     again = build.simulation(truth, [s.expected for s in simulation.spans])
-    value = score(
-        Correlation(), again, truth, nulls=(), floor=None, config=ScoreConfig(bootstrap=0)
-    ).value
-    assert value is not None
-    return value
+    config = ScoreConfig(bootstrap=0)
+    (found,) = score([Correlation()], again, truth, nulls=(), floor=None, config=config)
+    assert found.value is not None
+    return found.value
 
 
 @pytest.mark.parametrize("name", ["ngram", "token-table"])

@@ -7,7 +7,7 @@ import pytest
 
 from neuroexplain import testing
 from neuroexplain.errors import LLMPermanentError
-from neuroexplain.explainers.token_activation import TokenActivation, first_sentence, window
+from neuroexplain.explainers.token_activation import TokenActivation, first_sentence, windows
 from neuroexplain.llm.base import Reply
 from neuroexplain.llm.openai_http import OpenAIChat
 from neuroexplain.records import Evidence, Explanation
@@ -123,7 +123,7 @@ def test_a_dead_neuron_costs_no_call(build: Build, polarity: int) -> None:
 def test_the_window_is_round_the_peak(build: Build, peak: int, size: int, shown: range) -> None:
     span = build.span([f" {i}" for i in range(10)])
     exemplar = build.exemplar(span, [2.0 * (i == peak) for i in range(10)])
-    found = window(exemplar, build.evidence([exemplar]), size)
+    (found,) = windows([exemplar], build.evidence([exemplar]), size)
     assert found == [(f" {i}", 10 * (i == peak)) for i in shown]
 
 
@@ -134,7 +134,8 @@ def test_levels_are_of_the_polaritys_side(build: Build, polarity: int, levels: l
         build.span("a b c d e", first=1), [99 * polarity, -8, -2, 1, 3], polarity=polarity
     )
     evidence = build.evidence([exemplar], polarity=polarity)
-    assert [level for _, level in window(exemplar, evidence, 32)] == levels
+    (found,) = windows([exemplar], evidence, 32)
+    assert [level for _, level in found] == levels
 
 
 @pytest.mark.parametrize(("active", "repeated"), [(0, True), (1, True), (2, False), (5, False)])

@@ -24,7 +24,7 @@ def test_the_forms(tmp_path: Path) -> None:
 @pytest.mark.parametrize("spec", ["", "gpt-5", "openai:", "local:", "scripted:", "none:x", "batch"])
 def test_a_wrong_spec_names_the_forms(spec: str) -> None:
     with pytest.raises(
-        ConfigError, match="write openai:MODEL, local:SUBJECT, scripted:FILE or none"
+        ConfigError, match="write openai:MODEL, local:SUBJECT, scripted:FILE, batch:DIR or none"
     ):
         create(spec)
 

@@ -20,8 +20,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from neuroexplain.errors import LLMPermanentError, LLMReplyError
-from neuroexplain.llm.base import AnswersMarked, Request
+from neuroexplain.errors import (
+    ConfigError,
+    LLMPermanentError,
+    LLMReplyError,
+    LLMUnavailableError,
+    StoppingError,
+)
+from neuroexplain.llm.base import AnswersMarked, Reply, Request
 from neuroexplain.llm.local import LocalLLM
 from neuroexplain.records import Floats
 from neuroexplain.templates import Message
@@ -119,18 +125,80 @@ def test_empty_parts(llm: LocalLLM, prefix: str, segments: list[str]) -> None:
     np.testing.assert_allclose(got, plainly(llm, prefix, segments, "?"), atol=1e-5)
 
 
-def test_few_prefixes_are_kept(llm: LocalLLM) -> None:
-    async def run() -> None:
-        for prefix in ["The river", "Snow fell", "It froze"]:
-            await llm.distributions(prefix, ["a"], "?", ANSWERS)
+def test_calls_together_are_answered_as_alone(llm: LocalLLM) -> None:
+    texts = ["Snow?", "Does the river freeze in winter? " * 3, "When?", "a b c", "Snow?"]
+    chats = [
+        replace(ASKED, messages=(ASKED.messages[0], Message("user", text)), max_tokens=9 + i, temperature=warm, seed=i)
+        for i, text in enumerate(texts)
+        for warm in (0, 1.5)
+    ]  # fmt: skip
+    marked = [["The\t", f" {text}\t", "\n\t"] for text in texts]
 
-    asyncio.run(run())
-    assert len(llm._prefixes) == 2
+    async def together() -> tuple[list[Reply], list[Floats]]:
+        replies = asyncio.gather(*map(llm.chat, chats))
+        found = asyncio.gather(*(llm.distributions("x" * 40, s, "?", ANSWERS) for s in marked))
+        return await replies, await found
+
+    async def alone() -> tuple[list[Reply], list[Floats]]:
+        replies = [await llm.chat(request) for request in chats]
+        return replies, [await llm.distributions("x" * 40, s, "?", ANSWERS) for s in marked]
+
+    replies, found = asyncio.run(together())
+    alone_replies, alone_found = asyncio.run(alone())
+    for reply, other in zip(replies, alone_replies, strict=True):
+        assert replace(reply, latency_ms=0) == replace(other, latency_ms=0)
+    assert len({reply.text for reply in replies}) == len(chats)
+    for got, by_itself, segments in zip(found, alone_found, marked, strict=True):
+        np.testing.assert_allclose(got, by_itself, atol=1e-5)
+        np.testing.assert_allclose(got, plainly(llm, "x" * 40, segments, "?"), atol=1e-5)
+
+
+def test_what_does_not_fit_fails_alone(llm: LocalLLM) -> None:
+    long = replace(ASKED, messages=(Message("user", "0123456789" * 20),))
+
+    async def run() -> list[object]:
+        chats = [llm.chat(ASKED), llm.chat(long), llm.chat(ASKED)]
+        marked = [llm.distributions("p", ["a"] * n, "?", ANSWERS) for n in (1, 200, 1)]
+        return [*await asyncio.gather(*chats, *marked, return_exceptions=True)]
+
+    kinds = [type(answer) for answer in asyncio.run(run())]
+    assert kinds == [Reply, LLMReplyError, Reply, np.ndarray, LLMReplyError, np.ndarray]
+
+
+def test_latency_counts_from_the_request(llm: LocalLLM) -> None:
+    async def run() -> tuple[Reply, Reply]:
+        slow = asyncio.create_task(llm.chat(replace(ASKED, max_tokens=90)))
+        return await asyncio.gather(slow, llm.chat(replace(ASKED, max_tokens=0)))
+
+    reply, nothing = asyncio.run(run())
+    assert (nothing.text, nothing.completion_tokens, nothing.finish_reason) == ("", 0, "length")
+    assert 0 < nothing.latency_ms < reply.latency_ms
+
+
+def test_nothing_begins_once_it_is_stopped_or_closed(llm: LocalLLM) -> None:
+    with pytest.raises(ConfigError, match="batch_size must be at least 1, not 0"):
+        LocalLLM("local:tiny", llm._model, llm._tokenizer, "local:abc", batch_size=0)
+    other = LocalLLM("local:tiny", llm._model, llm._tokenizer, "local:abc")
+    llm.stop()
+    with pytest.raises(StoppingError, match="being stopped"):
+        asyncio.run(llm.chat(ASKED))
+    asyncio.run(other.close())
+    with pytest.raises(LLMUnavailableError, match="local:tiny was closed"):
+        asyncio.run(other.distributions("p", ["a"], "?", ANSWERS))
+
+
+def test_an_empty_prompt(tokenizer: Any) -> None:
+    plain = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer)
+    llm = LocalLLM("local:tiny", tiny("llama", len(tokenizer)), plain, "local:abc")
+    with pytest.raises(LLMReplyError, match="prompt is empty"):
+        asyncio.run(llm.chat(replace(ASKED, messages=(Message("user", ""),))))
+    asyncio.run(llm.close())
 
 
 def test_answers_must_be_single_tokens(llm: LocalLLM) -> None:
     assert isinstance(llm, AnswersMarked)
-    assert llm.single_tokens(["7", "seventy", "<|end|>"]) == [True, False, False]
+    found = asyncio.run(llm.single_tokens(["7", "seventy", "<|end|>"]))
+    assert found == [True, False, False]
     with pytest.raises(LLMPermanentError, match='the answer "seventy" is 7 tokens of local:tiny'):
         asyncio.run(llm.distributions("p", ["a"], "?", ["7", "seventy"]))
 
@@ -228,7 +296,28 @@ def test_the_packaged_model() -> None:
     reply = asyncio.run(llm.chat(asked))
     assert "Paris" in reply.text
     assert llm.identity.startswith("local:")
-    assert all(llm.single_tokens(ANSWERS))
+    assert all(asyncio.run(llm.single_tokens(ANSWERS)))
     found = asyncio.run(llm.distributions("1 2 3 4 5 6", ["\n1 2 3 4 5 "], "?", ANSWERS))
     assert int(found[0].argmax()) == 6
+    for one, other in zip(*asyncio.run(_together_and_alone(llm)), strict=True):
+        assert one[0].text == other[0].text
+        np.testing.assert_allclose(one[1], other[1], atol=1e-5)
     asyncio.run(llm.close())
+
+
+async def _together_and_alone(llm: LocalLLM) -> list[list[tuple[Reply, Floats]]]:
+    """The same chats and texts at once and one by one."""
+    towns = ["France", "Italy", "the largest country in South America", "Spain"]
+    shared = Message("system", "Answer with the name of a single town, and nothing else at all.")
+    chats = [
+        Request((shared, Message("user", f"What is the capital of {town}?")), "explain", 8 + i)
+        for i, town in enumerate(towns)
+    ]
+    prefix = "Every word and how many letters it has. a 1\nto 2\nthe 3\nwith 4\n"
+    marked = [(prefix, [f"{word} " for word in town.split()], "?\n", ANSWERS) for town in towns]
+    replies = await asyncio.gather(*map(llm.chat, chats))
+    found = await asyncio.gather(*(llm.distributions(*text) for text in marked))
+    alone = [
+        (await llm.chat(c), await llm.distributions(*t)) for c, t in zip(chats, marked, strict=True)
+    ]
+    return [list(zip(replies, found, strict=True)), alone]

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from neuroexplain.errors import LLMPermanentError, LLMReplyError, LLMUnavailableError
-from neuroexplain.llm.replies import Response, completion, failure, refused_parameter
+from neuroexplain.llm.replies import (
+    Response,
+    completion,
+    failure,
+    rate_limits,
+    refused_parameter,
+)
+from neuroexplain.records import Usage
 
 BASE = "http://127.0.0.1:8000/v1"
 
@@ -75,16 +82,60 @@ def test_no_text(content: Any) -> None:
 @pytest.mark.parametrize(
     ("usage", "counts"),
     [
-        ({"usage": {"prompt_tokens": 7, "completion_tokens": 0}}, (7, 0)),
-        ({"usage": {"prompt_tokens": 7}}, (7, None)),
-        ({"usage": None}, (None, None)),
-        ({"usage": "many"}, (None, None)),
-        ({}, (None, None)),
+        ({"usage": {"prompt_tokens": 7, "completion_tokens": 0}}, Usage(7, 0)),
+        ({"usage": {"prompt_tokens": 7}}, Usage(7)),
+        ({"usage": {"prompt_tokens": -7, "completion_tokens": True}}, Usage()),
+        ({"usage": None}, Usage()),
+        ({"usage": "many"}, Usage()),
+        ({}, Usage()),
+        (
+            {
+                "usage": {
+                    "prompt_tokens": 9,
+                    "completion_tokens": 5,
+                    "prompt_tokens_details": {"cached_tokens": 4},
+                    "completion_tokens_details": {"reasoning_tokens": 3},
+                }
+            },
+            Usage(9, 5, 4, 3),
+        ),
     ],
 )
-def test_token_counts_may_be_missing(
-    usage: dict[str, Any], counts: tuple[int | None, int | None]
-) -> None:
-    found = completion(response({"choices": [{"message": {"content": "x"}}], **usage}))
-    assert (found.text, found.finish_reason) == ("x", "stop")
-    assert (found.prompt_tokens, found.completion_tokens) == counts
+def test_token_counts_may_be_missing(usage: dict[str, Any], counts: Usage) -> None:
+    body = {"choices": [{"message": {"content": "x"}}], "model": "m-2", **usage}
+    found = completion(response(body))
+    assert (found.text, found.finish_reason, found.served_model) == ("x", "stop", "m-2")
+    assert found.usage == counts
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        ({"message": {"content": None, "refusal": "no"}}, "refusal"),
+        ({"message": {"content": "x"}, "finish_reason": "content_filter"}, "filtered"),
+        ({"message": {"content": None}, "finish_reason": "length"}, "truncated"),
+        ({"message": {"content": ""}, "finish_reason": "length"}, "truncated"),
+        ({"message": {"content": None}}, "no_text"),
+        ({"message": {"content": "\ud800"}}, "bad_text"),
+        (None, "no_choices"),
+    ],
+)
+def test_a_reply_that_is_of_no_use_has_a_reason_and_is_paid_for(choice: Any, reason: str) -> None:
+    body = {"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 2}}
+    with pytest.raises(LLMReplyError) as caught:
+        completion(response(body))
+    assert caught.value.reason == reason
+    assert caught.value.usage == Usage(9, 2)
+    assert caught.value.raw == json.dumps(body)
+
+
+@pytest.mark.parametrize(
+    ("headers", "limits"),
+    [
+        ({}, (None, None)),
+        ({"x-ratelimit-limit-requests": "500", "x-ratelimit-limit-tokens": "200000"}, (500, 2e5)),
+        ({"x-ratelimit-limit-requests": "0", "x-ratelimit-limit-tokens": "1m"}, (None, None)),
+    ],
+)
+def test_limits_that_a_server_tells(headers: dict[str, str], limits: Any) -> None:
+    assert rate_limits(headers) == limits

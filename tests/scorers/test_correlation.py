@@ -19,7 +19,8 @@ LEVELS = [[0, 1, 8, 0, 2, 0], [9, 0, 0, 0, 1, 0], [0, 0, 0, 3, 0, 10]]
 
 def scored(simulation: Simulation, held_out: HeldOut) -> Score:
     scorer = create("scorer", "correlation", {})
-    return score(scorer, simulation, held_out, nulls=(), floor=None, config=ScoreConfig())
+    (found,) = score([scorer], simulation, held_out, nulls=(), floor=None, config=ScoreConfig())
+    return found
 
 
 def weighted(held_out: HeldOut, *weights: float) -> HeldOut:

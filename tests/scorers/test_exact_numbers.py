@@ -16,6 +16,7 @@ from neuroexplain.scorers.statistics import (
     iou,
     pearson,
     pearson_sums,
+    quantile,
     variances,
 )
 
@@ -112,8 +113,9 @@ def test_a_constant_has_no_correlation(constant: float) -> None:
     still = np.full_like(x, constant, dtype=np.float32)
     sums = pearson_sums(still, x, w)
     assert np.isnan(pearson(sums))
-    assert float(variances(sums)[0]) == 0
-    assert float(variances(sums)[1]) > 0
+    first, second = variances(sums)
+    assert first == 0
+    assert second > 0
 
 
 def test_statistics_take_many_rows() -> None:
@@ -134,3 +136,10 @@ def test_weighted_correlation_is_scipys_with_tokens_repeated() -> None:
     theirs = pearsonr(np.repeat(x, times), np.repeat(y, times)).statistic
     ours = pearson(pearson_sums(x, y, times.astype(np.float64)))
     assert float(ours) == pytest.approx(float(theirs), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 41, 200, 999, 1000])
+def test_quantiles_are_numpys(n: int) -> None:
+    values = np.sort(np.random.default_rng(n).normal(size=n))
+    for share in (0.0, 0.025, 0.3, 0.5, 0.975, 1.0):
+        assert quantile(values, share) == np.quantile(values, share)

@@ -59,7 +59,8 @@ def puzzles(build: Build) -> list[Puzzle]:
 def scored(build: Build, puzzle: Puzzle, expected: list[Any]) -> Score:
     held_out = build.held_out([truth for _, truth in puzzle])
     simulation = build.simulation(held_out, expected)
-    return score(Correlation(), simulation, held_out, nulls=(), floor=None, config=CONFIG)
+    (found,) = score([Correlation()], simulation, held_out, nulls=(), floor=None, config=CONFIG)
+    return found
 
 
 def test_the_puzzles_are_those_that_the_numbers_are_of(puzzles: list[Puzzle]) -> None:

@@ -12,6 +12,8 @@ from neuroexplain.config import MIN_NULL, ScoreConfig
 from neuroexplain.records import Failure, HeldOut, Score, Simulation, SpanSimulation
 from neuroexplain.scorers.base import score
 from neuroexplain.scorers.correlation import Correlation
+from neuroexplain.scorers.correlation_top_random import CorrelationTopRandom
+from neuroexplain.scorers.statistics import pearson, pearson_sums
 
 Build = Any  # of conftest.py, which cannot be imported
 
@@ -23,7 +25,8 @@ FAILED = Failure("simulate", "parse_failed", "no list", "oh")
 
 def scored(simulation: Simulation, held_out: HeldOut, **given: Any) -> Score:
     given = {"nulls": (), "floor": None, "config": CONFIG, **given}
-    return score(given.pop("scorer", Correlation()), simulation, held_out, **given)
+    (found,) = score([Correlation()], simulation, held_out, **given)
+    return found
 
 
 def failing(simulation: Simulation, *places: int) -> Simulation:
@@ -199,3 +202,66 @@ def test_the_floor_is_on_the_same_spans(build: Build) -> None:
     assert found.floor == pytest.approx(scored(floor, held_out).value)
     constant = build.simulation(held_out, [[1] * 6] * 3)
     assert scored(build.simulation(held_out, LEVELS), held_out, floor=constant).floor is None
+
+
+def test_several_scorers_at_once_are_as_each_alone(build: Build) -> None:
+    held_out = build.held_out(TRUTHS, weight=3)
+    simulation, others = build.simulation(held_out, LEVELS), nulls(build, held_out, 20)
+    given: Any = {"nulls": others, "floor": others[0], "config": CONFIG}
+    both = score([Correlation(), CorrelationTopRandom()], simulation, held_out, **given)
+    alone = [
+        score([scorer], simulation, held_out, **given)[0]
+        for scorer in (Correlation(), CorrelationTopRandom())
+    ]
+    assert list(both) == alone
+    assert [s.scorer for s in both] == ["correlation", "correlation_top_random"]
+
+
+def test_equals_are_equal_to_the_last_bit(build: Build) -> None:
+    """A null that predicts the same is as good, and on all spans the null's own value is the score."""
+    random = np.random.default_rng(0)
+    held_out = build.held_out(random.gamma(0.1, size=(9, 37)), weight=1 / 3)
+    for place in range(20):
+        others = [build.simulation(held_out, random.random((9, 37))) for _ in range(20)]
+        found = scored(others[place], held_out, nulls=others, floor=others[place])
+        assert found.floor == found.null_own == found.value
+        alone = [scored(other, held_out).value for other in others]
+        assert found.p_value == (1 + sum(v >= alone[place] for v in alone)) / 21  # type: ignore[operator]
+
+
+def test_plain_loops_over_spans_give_the_same(build: Build) -> None:
+    """Spans of all lengths with tokens that do not count, some of them nothing else, one failed."""
+    random = np.random.default_rng(3)
+    lengths = [5, 1, 9, 2, 64, 1, 30]
+    held_out = build.held_out([random.gamma(0.2, size=n) for n in lengths], first=1)
+    weights = [1, 4, 4, 1, 2.5, 4, 4]
+    spans = tuple(replace(s, weight=w) for s, w in zip(held_out.spans, weights, strict=True))
+    held_out = replace(held_out, spans=spans)
+    made = [build.simulation(held_out, [random.random(n) for n in lengths]) for _ in range(22)]
+    simulation, others = failing(made[0], 2), made[1:21]
+    others = [replace(other, spans=other.spans[1:]) for other in others]
+    found = scored(simulation, held_out, nulls=others, floor=made[21])
+
+    def table(which: Simulation, places: list[int]) -> Any:
+        expected: Any = {s.span.span: s.expected for s in which.spans}
+        used = [spans[i] for i in places]
+        return np.array(
+            [s.weight * pearson_sums(expected[s.span.span][1:], s.truth[1:]) for s in used]
+        )
+
+    scored_spans, shared = [0, 1, 3, 4, 5, 6], [1, 3, 4, 5, 6]
+    own = table(simulation, scored_spans)
+    assert found.value == pytest.approx(float(pearson(own.sum(axis=0))), rel=1e-12)
+    draws = np.random.default_rng(CONFIG.seed).multinomial(6, np.full(6, 1 / 6), CONFIG.bootstrap)
+    drawn = pearson(draws @ own)
+    low, high = np.quantile(drawn[np.isfinite(drawn)], (0.025, 0.975))
+    assert (found.ci_low, found.ci_high) == pytest.approx((low, high), rel=1e-12)
+    floor = float(pearson(table(made[21], scored_spans).sum(axis=0)))
+    assert found.floor == pytest.approx(floor, rel=1e-12)
+    alike = float(pearson(table(simulation, shared).sum(axis=0)))
+    values = [float(pearson(table(other, shared).sum(axis=0))) for other in others]
+    assert found.null_own == pytest.approx(alike, rel=1e-12)
+    assert found.null_mean == pytest.approx(np.mean(values), rel=1e-12)
+    assert found.p_value == (1 + sum(value >= alike for value in values)) / 21
+    counted = np.concatenate([spans[i].truth[1:] for i in scored_spans])
+    assert (found.n_tokens, found.n_nonzero) == (len(counted), int((counted > 0).sum()))

@@ -49,7 +49,7 @@ def llm(request: pytest.FixtureRequest) -> Iterator[LocalLLM]:
     """One tokenizer that has "10" as a token, and one that has not."""
     text = "river unknown\t10\n river unknown\t10\n" if request.param == "10" else "river unknown\n"
     made = make([text] * 9, pre_tokenizers.ByteLevel.alphabet())
-    assert made.single_tokens(["10"]) == [request.param == "10"]
+    assert asyncio.run(made.single_tokens(["10"])) == [request.param == "10"]
     yield made
     asyncio.run(made.close())
 
@@ -82,8 +82,9 @@ def plainly(llm: LocalLLM, shown: list[str], answers: list[str]) -> Floats:
 
 def test_the_expected_level_equals_a_plain_forward(llm: LocalLLM, build: Build) -> None:
     found = simulate(llm, build)
-    answers = LogprobSimulator(llm).answers()
-    assert answers == [*"0123456789", "10" if llm.single_tokens(["10"])[0] else "X"]
+    answers = asyncio.run(LogprobSimulator(llm).answers())
+    (ten,) = asyncio.run(llm.single_tokens(["10"]))
+    assert answers == [*"0123456789", "10" if ten else "X"]
     shown = [
         ["The", " river", " froze"],
         ["a\\nb", "\\t", "", "Text 2:", "]]", " unknown", "[[1, 10]]", "{{ x }}", "\\\\n", "```",
@@ -102,7 +103,7 @@ def test_the_expected_level_equals_a_plain_forward(llm: LocalLLM, build: Build) 
 
 
 def test_the_answers_probabilities_sum_to_one(llm: LocalLLM) -> None:
-    answers = LogprobSimulator(llm).answers()
+    answers = asyncio.run(LogprobSimulator(llm).answers())
     rows = asyncio.run(llm.distributions("p", ["a\t", "\nb\t"], "unknown", answers))
     assert rows.shape == (2, 11)
     np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-6)

@@ -11,7 +11,7 @@ from neuroexplain import testing
 from neuroexplain.errors import LLMPermanentError
 from neuroexplain.llm.openai_http import OpenAIChat
 from neuroexplain.records import Simulation, TokenSpan
-from neuroexplain.simulators.sparse import SparseSimulator, parse
+from neuroexplain.simulators.sparse import SparseSimulator, parse, schema
 
 Build = Any  # of conftest.py, which cannot be imported
 
@@ -25,6 +25,9 @@ Build = Any  # of conftest.py, which cannot be imported
         ("```json\n[[3, 1]]\n```", [0, 0, 1, 0]),
         ("```\n[[3, 1]]\n```\n", [0, 0, 1, 0]),
         ("[\n  [4, 1],\n  [1, 0]\n]", [0, 0, 0, 1]),
+        ('{"fires": [[2, 7], [4, 10]]}', [0, 7, 0, 10]),
+        (' {"fires":[]}\n', [0, 0, 0, 0]),
+        ('```json\n{\n  "fires": [[3, 1.5]]\n}\n```', [0, 0, 1.5, 0]),
     ],
 )
 def test_good_replies(reply: str, expected: list[float]) -> None:
@@ -34,16 +37,30 @@ def test_good_replies(reply: str, expected: list[float]) -> None:
 
 
 BAD = {
-    "": "not a JSON list alone",
-    "Here you are: [[1, 2]]": "not a JSON list alone",
-    "[[1, 2]] I hope this helps.": "not a JSON list alone",
-    "Sure:\n```json\n[[1, 2]]\n```": "not a JSON list alone",
-    "```json\n[[1, 2]]": "not a JSON list alone",
-    "[[1, 2], [3": "not a JSON list alone",
-    "[" * 100_000: "not a JSON list alone",
-    '{"1": 2}': "the reply is not a JSON list",
-    "7": "the reply is not a JSON list",
-    "null": "the reply is not a JSON list",
+    "": "not JSON alone",
+    "Here you are: [[1, 2]]": "not JSON alone",
+    "[[1, 2]] I hope this helps.": "not JSON alone",
+    "Sure:\n```json\n[[1, 2]]\n```": "not JSON alone",
+    "```json\n[[1, 2]]": "not JSON alone",
+    "[[1, 2], [3": "not JSON alone",
+    "[" * 100_000: "not JSON alone",
+    "7": "the reply holds no list of [number, level] pairs",
+    "null": "the reply holds no list of [number, level] pairs",
+    '"fires"': "the reply holds no list of [number, level] pairs",
+    '{"fires": 7}': "the reply holds no list of [number, level] pairs",
+    '{"fires": {"1": 2}}': "the reply holds no list of [number, level] pairs",
+    '{"fires": null}': "the reply holds no list of [number, level] pairs",
+    '{"1": 2}': 'the only key is "fires"; the reply has "1"',
+    "{}": 'the only key is "fires"; the reply has none',
+    '{"Fires": []}': 'the only key is "fires"; the reply has "Fires"',
+    '{"fires": [], "why": "ice"}': 'the only key is "fires"; the reply has "fires", "why"',
+    '{"fires": [[1, 2]], "fires": []}': "not JSON alone: an object has a key twice",
+    '[{"fires": []}]': '{"fires": []} is not a [number, level] pair',
+    'Here you are: {"fires": []}': "not JSON alone",
+    '{"fires": [[1, 2]]} I hope this helps.': "not JSON alone",
+    '{"fires": [[1, 2]]}\n{"fires": [[1, 2]]}': "not JSON alone",
+    'Sure:\n```json\n{"fires": []}\n```': "not JSON alone",
+    '{"fires": [[1, 2], [3': "not JSON alone",
     "[[2, 1], [2, 1]]": "token 2 is listed twice",
     "[[0, 1]]": "there is no token 0; tokens are 1 to 4",
     "[[5, 1]]": "there is no token 5; tokens are 1 to 4",
@@ -52,7 +69,7 @@ BAD = {
     "[[1, -0.1]]": "level -0.1 of token 1 is not between 0 and 10",
     "[[1, NaN]]": "level nan of token 1 is not between 0 and 10",
     "[[1, Infinity]]": "level inf of token 1 is not between 0 and 10",
-    f"[[1, {'9' * 5000}]]": "not a JSON list alone",
+    f"[[1, {'9' * 5000}]]": "not JSON alone",
     "[1, 2]": "1 is not a [number, level] pair",
     '[["1", 2]]': '["1", 2] is not a [number, level] pair',
     "[[1.0, 2]]": "[1.0, 2] is not a [number, level] pair",
@@ -65,10 +82,28 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("reply", BAD, ids=lambda reply: reply[:20])
-def test_bad_replies_say_what_is_wrong(reply: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(BAD[reply])):
+WRAPPED = {
+    f'{{"fires": {reply}}}': said
+    for reply, said in BAD.items()
+    if reply.startswith("[") and not said.startswith("not JSON")
+}
+"""The same lists in an object: no less strict."""
+
+
+@pytest.mark.parametrize(("reply", "said"), [*BAD.items(), *WRAPPED.items()], ids=lambda s: s[:30])
+def test_bad_replies_say_what_is_wrong(reply: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
         parse(reply, 4)
+
+
+@pytest.mark.parametrize("n_tokens", [4, 320])
+def test_the_schema_is_strict_and_allows_every_answer(n_tokens: int) -> None:
+    found = schema(n_tokens)
+    assert found["required"] == [*found["properties"]] == ["fires"]
+    assert (found["type"], found["additionalProperties"]) == ("object", False)
+    pair = found["properties"]["fires"]["items"]
+    assert (pair["type"], pair["minItems"], pair["maxItems"]) == ("array", 2, 2)
+    assert pair["items"] == {"type": "integer", "minimum": 0, "maximum": max(n_tokens, 10)}
 
 
 def simulate(build: Build, replies: list[str], n_spans: int, **settings: int) -> Simulation:

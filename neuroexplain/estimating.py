@@ -1,0 +1,395 @@
+"""What a run would spend, without spending it: the real prompts of some neurons are made and counted, not sent.
+
+What the ledger holds of the model's earlier calls says how its tokenizer counts, how much it writes, how fast it answers
+and how often a reply had to be asked for twice. Without any, prompts are counted as OpenAI's tokenizers do, and replies are
+reckoned with a guess; the estimate says which of the two it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from neuroexplain.batches import names
+from neuroexplain.catalogue import Catalogue, Collection
+from neuroexplain.catalogue.store import locate
+from neuroexplain.collecting import collect, known_collection, layers_of, load_subject
+from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig
+from neuroexplain.explaining import ExplanationKeys
+from neuroexplain.heldout import held_out
+from neuroexplain.llm.addresses import addresses, name_of
+from neuroexplain.llm.base import Reply, Request
+from neuroexplain.llm.openai_http import identity
+from neuroexplain.llm.prices import Price
+from neuroexplain.llm.tokens import Ratio, estimate, estimate_chat
+from neuroexplain.models import price_of
+from neuroexplain.pipeline import simulate
+from neuroexplain.records import Explanation, Floats, NeuronId
+from neuroexplain.registry import create, needs_llm
+from neuroexplain.run import Execution, Run
+from neuroexplain.runner import check_plugins
+from neuroexplain.scoring import SimulationKeys
+from neuroexplain.selection import LayerNeurons, by_layer, check_selector
+from neuroexplain.templates import Message
+
+SAMPLE = 100
+"""Neurons whose prompts are made."""
+LEARN = 300
+"""Earlier calls from which it is learnt how a model counts."""
+GUESSES = {"explain": 30.0, "simulate": 60.0, "repair": 60.0}
+"""Tokens of a reply, where nothing is known."""
+SMALL = 20_000
+"""Tokens of a collection that is made for nothing but prompts."""
+_CHUNK = 256
+_TEXT = "words and phrases about a place in which something of a certain kind happens, most often at the end of a clause"
+"""Stands for an explanation that is not there yet: as long as they are on average."""
+
+
+@dataclass
+class Stage:
+    """Calls of one purpose."""
+
+    calls: float = 0.0
+    prompt_tokens: float = 0.0
+    completion_tokens: float = 0.0
+    cost_usd: float | None = None
+
+
+@dataclass
+class Estimate:
+    """What a run would do and spend."""
+
+    neurons: int
+    """That it is about."""
+    to_explain: int
+    """Of them, those without such an explanation."""
+    to_simulate: int
+    """Of them, those without such a simulation, where they are scored."""
+    stages: dict[str, Stage] = field(default_factory=dict)
+    """By purpose of the calls."""
+    seconds: float | None = None
+    """Time that the calls take; None where the model's speed is not known."""
+    basis: str = ""
+    """What the numbers rest on."""
+    priced: bool = True
+    """Whether the model's price is known."""
+    prompts: dict[str, str] = field(default_factory=dict)
+    """One rendered prompt of each purpose."""
+
+    @property
+    def total(self) -> Stage:
+        """All stages together."""
+        costs = [s.cost_usd for s in self.stages.values()]
+        return Stage(
+            sum(s.calls for s in self.stages.values()),
+            sum(s.prompt_tokens for s in self.stages.values()),
+            sum(s.completion_tokens for s in self.stages.values()),
+            None if not self.priced else sum(cost or 0.0 for cost in costs),
+        )
+
+
+def estimate_run(
+    catalogue: Catalogue,
+    ledger: Catalogue,
+    collection: Collection,
+    layers: Sequence[LayerNeurons],
+    explain: ExplainConfig,
+    score: ScoreConfig,
+    execution: Execution,
+) -> Estimate:
+    """What explaining and scoring neurons would spend.
+
+    Args:
+        catalogue: has the collection, or a small one of the same kind.
+        ledger: has what was done before.
+        collection: the neurons' activations.
+        layers: which neurons.
+        explain: how they would be explained.
+        score: how the explanations would be scored.
+        execution: concurrency and prices.
+
+    Raises:
+        PluginError: a plug-in or a setting does not exist.
+        ConfigError: a price file is wrong.
+    """
+    return _Estimator(catalogue, ledger, collection, explain, score, execution).run(layers)
+
+
+def estimate_sweep(location: str, config: SweepConfig, execution: Execution) -> Estimate:
+    """What a sweep would spend; nothing is written into the catalogue, and none is made.
+
+    Where the collection is not there yet, the prompts are those of a small one of the same kind.
+
+    Raises:
+        NeuroexplainError: a setting makes no sense, or the subject or the corpus cannot be used.
+    """
+    check_plugins(config.explain, config.score)
+    check_selector(config.neurons)
+    subject = load_subject(execution, config.collect)
+    widths = {layer: subject.sites[layer].width for layer in layers_of(config.collect, subject)}
+    layers = by_layer(config.neurons, subject.name, widths, seed=config.explain.seed)
+    with TemporaryDirectory() as folder:
+        sample = Catalogue(Path(folder) / "sample.sqlite")
+        there = locate(location).exists()
+        with sample, Catalogue(location, read_only=True) if there else nullcontext(sample) as ledger:
+            collection = known_collection(ledger, execution, config.collect, subject)
+            source = ledger
+            if collection is None:
+                source = sample
+                small = replace(config.collect, tokens=min(config.collect.tokens, SMALL))
+                with Run(sample, "collect", small, execution) as run:
+                    collection = collect(run, small, subject)
+            return estimate_run(
+                source, ledger, collection, layers, config.explain, config.score, execution
+            )
+
+
+class _Estimator:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        ledger: Catalogue,
+        collection: Collection,
+        explain: ExplainConfig,
+        score: ScoreConfig,
+        execution: Execution,
+    ) -> None:
+        self.catalogue = catalogue
+        self.ledger = ledger
+        self.collection = collection
+        self.score_config = score
+        self.seed = explain.seed
+        self.execution = execution
+        self.writer = _Pretender(ledger, _identity(explain, execution), execution.use_ledger)
+        self.reader = _Pretender(ledger, _identity(score, execution), execution.use_ledger)
+        self.explainer: Any = create("explainer", explain.explainer, explain.settings, self.writer)
+        self.simulator: Any = create("simulator", score.simulator, score.settings, self.reader)
+        called = needs_llm(type(self.explainer)), needs_llm(type(self.simulator))
+        self.explanation_keys = ExplanationKeys(
+            collection, explain, self.explainer, self.writer.identity if called[0] else None
+        )
+        self.simulation_keys = SimulationKeys(
+            score, self.simulator, self.reader.identity if called[1] else None
+        )
+        self.prices = {
+            "explain": _price(explain, execution),
+            "simulate": _price(score, execution),
+        }
+        self.prices["repair"] = self.prices["simulate"]
+        self.cheap = explain.llm.startswith("batch:") or (
+            explain.llm_settings.get("service_tier") == "flex"
+        )
+
+    def run(self, layers: Sequence[LayerNeurons]) -> Estimate:
+        fresh: list[NeuronId] = []
+        unscored: list[tuple[NeuronId, int]] = []
+        counts = Counter[str]()
+        step = max(1, sum(map(len, layers)) // (4 * SAMPLE))
+        for neuron, number, simulated in self._states(layers):
+            state = "simulate" if number else "explain"
+            if number and simulated:
+                continue
+            if counts[state] % step == 0:  # evenly over all of them
+                if number:
+                    unscored.append((neuron, number))
+                else:
+                    fresh.append(neuron)
+            counts[state] += 1
+        found = Estimate(
+            sum(map(len, layers)), counts["explain"], counts["explain"] + counts["simulate"]
+        )
+        for sample, whole in ((fresh, counts["explain"]), (unscored, counts["simulate"])):
+            self._add(found, _thinned(sample), whole)
+        self._finish(found)
+        return found
+
+    def _states(
+        self, layers: Sequence[LayerNeurons]
+    ) -> Iterator[tuple[NeuronId, int | None, bool]]:
+        """Neurons with their explanation, where they have one, and whether that has been simulated."""
+        for layer in layers:
+            neurons = list(layer.neurons())
+            for start in range(0, len(neurons), _CHUNK):
+                chunk = neurons[start : start + _CHUNK]
+                keys = [self.explanation_keys.of(neuron) for neuron in chunk]
+                numbers = self.ledger.known_explanations(keys)
+                simulations = [self.simulation_keys.of(key) for key in keys]
+                known = self.ledger.known_simulations(simulations)
+                for neuron, key, simulation in zip(chunk, keys, simulations, strict=True):
+                    yield neuron, numbers.get(key), simulation in known
+
+    def _add(self, found: Estimate, sample: Sequence[Any], whole: int) -> None:
+        """Make the prompts of a sample, and reckon with as many for all."""
+        if not sample:
+            return
+        self.writer.begin()
+        self.reader.begin()
+        asyncio.run(self._pretend(sample))
+        for pretender in (self.writer, self.reader):
+            for purpose, stage in pretender.stages.items():
+                total = found.stages.setdefault(purpose, Stage())
+                total.calls += stage.calls * whole / len(sample)
+                total.prompt_tokens += stage.prompt_tokens * whole / len(sample)
+            found.prompts |= pretender.prompts
+
+    async def _pretend(self, sample: Sequence[Any]) -> None:
+        for entry in sample:
+            if isinstance(entry, NeuronId):
+                evidence = self.catalogue.evidence(self.collection, entry)
+                explanation: Explanation = await self.explainer.explain(evidence, seed=self.seed)
+                neuron = entry
+            else:
+                neuron, number = entry
+                explanation = self.ledger.explanation(number)
+            if explanation.failure is not None:
+                continue
+            spans = held_out(
+                neuron,
+                self.catalogue.exemplars(self.collection, neuron, "test"),
+                self.score_config,
+                bands=int(self.collection.config["quantile_bands"]),
+                n_spans=self.collection.spans["test"],
+            )
+            await simulate(explanation, spans, self.simulator)
+
+    def _finish(self, found: Estimate) -> None:
+        """What is known of earlier calls: how the model counts, writes and answers."""
+        learnt = []
+        seconds: list[float | None] = []
+        for purpose, stage in list(found.stages.items()):
+            model = (self.writer if purpose == "explain" else self.reader).identity
+            known = self.ledger.lengths(model)
+            stage.prompt_tokens *= self._factor(model, purpose)
+            self._complete(found, purpose, known)
+            learnt.append(purpose in known)
+            latency = known.get(purpose, {}).get("latency_ms")
+            seconds.append(
+                None if latency is None else stage.calls * latency / 1000 / self.execution.concurrency
+            )
+        for purpose, stage in found.stages.items():
+            price = self.prices[purpose]
+            if price is None:
+                found.priced = False
+                continue
+            tokens = round(stage.prompt_tokens), round(stage.completion_tokens)
+            stage.cost_usd = price.cost(*tokens, batch=self.cheap) / 1e9
+        if learnt and all(learnt):
+            found.basis = "earlier calls of this model"
+            found.seconds = sum(s for s in seconds if s is not None)
+        elif learnt:
+            found.basis = (
+                "no earlier calls of this model: prompts counted as by OpenAI's tokenizers, replies guessed; after a pilot "
+                "run of some neurons the estimate rests on what they took"
+            )
+
+    def _complete(
+        self, found: Estimate, purpose: str, known: Mapping[str, Mapping[str, float]]
+    ) -> None:
+        """Tokens of the replies, and the repairs of such calls that have to be expected."""
+        stage = found.stages[purpose]
+        each = known.get(purpose, {}).get("completion_tokens", GUESSES[purpose])
+        stage.completion_tokens = stage.calls * each
+        if purpose == "simulate" and "repair" in known and purpose in known:
+            share = known["repair"]["n"] / known["simulate"]["n"]
+            repair = found.stages.setdefault("repair", Stage())
+            repair.calls = stage.calls * share
+            repair.prompt_tokens = repair.calls * known["repair"].get("prompt_tokens", 0.0)
+            repair.completion_tokens = repair.calls * known["repair"].get("completion_tokens", 0.0)
+
+    def _factor(self, model: str, purpose: str) -> float:
+        """Tokens that the model's own tokenizer counts for each that is estimated."""
+        ratios: dict[str, Ratio] = defaultdict(Ratio)
+        for kind, messages, tokens in self.ledger.sample_calls(model, LEARN):
+            turns = [Message(turn["role"], turn["content"]) for turn in json.loads(messages)]
+            ratios[kind].observe(estimate_chat(turns), tokens)
+        return ratios[purpose].factor
+
+
+class _Pretender:
+    """Counts what it is asked instead of answering."""
+
+    spec = "none"
+
+    def __init__(self, catalogue: Catalogue, identity: str, use_ledger: bool) -> None:
+        self.identity = identity
+        self._catalogue = catalogue
+        self._use_ledger = use_ledger
+        self.stages: dict[str, Stage] = {}
+        self.prompts: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """Count from nothing."""
+        self.stages = {}
+
+    async def chat(self, request: Request) -> Reply:
+        """The ledger's reply where it has one, for that would cost nothing; else count."""
+        if self._use_ledger:
+            known = self._catalogue.find_reply(request.sha256(self.identity))
+            if known is not None:
+                return known
+        tokens = estimate_chat(request.messages)
+        if request.schema is not None:
+            tokens += estimate(json.dumps(request.schema))
+        self._count(request.purpose, tokens)
+        self.prompts.setdefault(
+            request.purpose, "\n\n".join(f"[{m.role}]\n{m.text}" for m in request.messages)
+        )
+        return Reply("[]" if request.schema or request.purpose != "explain" else _TEXT, None, None, 0.0)
+
+    async def distributions(
+        self, prefix: str, segments: Sequence[str], marker: str, answers: Sequence[str]
+    ) -> Floats:
+        """Count a text; every answer is as probable as the others."""
+        text = prefix + "".join(f"{segment}{marker}" for segment in segments)
+        self._count("simulate", estimate(text))
+        self.prompts.setdefault("simulate", text)
+        return np.full((len(segments), len(answers)), 1 / len(answers), dtype=np.float32)
+
+    async def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
+        """All of them."""
+        return [True] * len(candidates)
+
+    def stop(self) -> None:
+        """Nothing waits."""
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+    def _count(self, purpose: str, tokens: int) -> None:
+        stage = self.stages.setdefault(purpose, Stage())
+        stage.calls += 1
+        stage.prompt_tokens += tokens
+
+
+def _identity(config: ExplainConfig | ScoreConfig, execution: Execution) -> str:
+    """What the ledger knows the model by, without opening it."""
+    match config.llm.partition(":")[0]:
+        case "openai":
+            servers = addresses(execution.servers or config.base_url)
+            return identity(config.llm, name_of(servers), config.llm_settings)
+        case "batch":
+            return names(config, execution.servers)[1]
+    return config.llm
+
+
+def _price(config: ExplainConfig | ScoreConfig, execution: Execution) -> Price | None:
+    kind, _, name = config.llm.partition(":")
+    if kind not in ("openai", "batch"):
+        return None
+    model = (config.model or "") if kind == "batch" else name
+    return price_of(execution.prices, model, None)
+
+
+def _thinned(sample: list[Any]) -> list[Any]:
+    """So many of a sample, evenly."""
+    step = max(1, len(sample) / SAMPLE)
+    return [sample[int(i * step)] for i in range(min(SAMPLE, len(sample)))]

@@ -1,0 +1,98 @@
+"""`batch:DIR`: requests that are answered offline, by a batch service or a cluster's job.
+
+Nothing is sent. A request whose answer is not in the ledger is written down, and the work that needs it is left for the
+next time; when a run has gone over all neurons, the requests stand in files that any program for OpenAI's batch format
+can answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, cast
+
+from neuroexplain.errors import AwaitedError, LLMPermanentError, LLMReplyError
+from neuroexplain.llm.base import Purpose, Reply, Request
+from neuroexplain.records import Waiting
+from neuroexplain.templates import Message, Prompt
+
+
+class Unusable(Protocol):
+    """An answer that came and is of no use."""
+
+    @property
+    def error(self) -> str:
+        """`reason: message`."""
+
+    @property
+    def raw(self) -> str | None:
+        """What came."""
+
+
+class BatchLLM:
+    """A language model that answers later.
+
+    Args:
+        spec: stored with what the model writes.
+        identity: what the ledger knows it by.
+        put: writes down a request that waits; returns once it is safe.
+        take_unusable: an answer to a request that is of no use, once.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        identity: str,
+        put: Callable[[Waiting], Awaitable[None]],
+        take_unusable: Callable[[str], Awaitable[Unusable | None]],
+    ) -> None:
+        self.spec = spec
+        self.identity = identity
+        self._put = put
+        self._take_unusable = take_unusable
+
+    async def chat(self, request: Request) -> Reply:
+        """Write the request down.
+
+        Raises:
+            LLMReplyError: its answer has come, and is of no use.
+            LLMPermanentError: it was refused.
+            AwaitedError: else.
+        """
+        key = request.sha256(self.identity)
+        found = await self._take_unusable(key)
+        if found is not None:
+            reason, _, message = found.error.partition(": ")
+            if reason == LLMPermanentError.default_reason:
+                raise LLMPermanentError(message, raw=found.raw)
+            raise LLMReplyError(message, raw=found.raw, reason=reason)
+        await self._put(
+            Waiting(
+                request_sha256=key,
+                prompt_sha256=Prompt(request.messages, template="", template_sha256="").sha256,
+                model=self.identity,
+                purpose=request.purpose,
+                body=request.as_json(),
+            )
+        )
+        raise AwaitedError("the answer comes with a batch")
+
+    def stop(self) -> None:
+        """Nothing waits here."""
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+
+def request_of(waiting: Waiting) -> Request:
+    """A request from what was written down of it."""
+    body: dict[str, Any] = json.loads(waiting.body)
+    return Request(
+        messages=tuple(Message(turn["role"], turn["content"]) for turn in body["messages"]),
+        purpose=cast("Purpose", waiting.purpose),
+        max_tokens=body["max_tokens"],
+        temperature=body["temperature"],
+        seed=body["seed"],
+        sample=body["sample"],
+        schema=body["schema"],
+    )

@@ -1,0 +1,74 @@
+"""How one server wants to be asked: which parameters it takes, and how far it can be held to a form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from neuroexplain.llm.base import Request
+
+Form = Literal["json_schema", "json_object", "text"]
+FORMS: tuple[Form, ...] = ("json_schema", "json_object", "text")
+"""What a server can be held to, the strictest first; the reader of the reply is strict in any case."""
+_OPTIONAL = ("max_completion_tokens", "temperature", "seed", "response_format")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What one server takes; refusals lead to another dialect, step by step."""
+
+    refused: frozenset[str] = frozenset()
+    """Parameters that it refuses."""
+    cap: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    """What it calls the limit of a reply's tokens; older servers know the second only, newer models the first."""
+    form: Form = "json_schema"
+
+    def encoded(
+        self, model: str, request: Request, extra: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """The whole body of a chat request, as it is sent; see `body`."""
+        settings = json.dumps(self.body(model, request, extra))
+        return f'{settings[:-1]}, "messages": {request.messages_json}}}'.encode()
+
+    def body(
+        self, model: str, request: Request, extra: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The JSON body of a chat request, without its messages.
+
+        Args:
+            model: the server's name for it.
+            request: what is asked.
+            extra: further parameters, as the user gave them; they win.
+        """
+        body: dict[str, Any] = {
+            "model": model,
+            self.cap: request.max_tokens,
+            "temperature": request.temperature,
+            # Samples of one prompt must differ on servers that keep to the seed.
+            "seed": request.seed + request.sample,
+        }
+        if request.schema is not None and self.form != "text":
+            body["response_format"] = self._format(request.schema)
+        for name in self.refused & body.keys():
+            del body[name]
+        return body | dict(extra or {})
+
+    def _format(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        if self.form == "json_object":
+            return {"type": "json_object"}
+        named = {"name": "reply", "strict": True, "schema": dict(schema)}
+        return {"type": "json_schema", "json_schema": named}
+
+    def optional(self, body: Mapping[str, Any]) -> list[str]:
+        """What of a body may be left out or put otherwise."""
+        return [name for name in _OPTIONAL if name in body]
+
+    def without(self, name: str) -> Dialect:
+        """The dialect of a server that has refused a parameter."""
+        if name == "max_completion_tokens":
+            return replace(self, cap="max_tokens")
+        if name == "response_format":
+            return replace(self, form=FORMS[FORMS.index(self.form) + 1])
+        return replace(self, refused=self.refused | {name})

@@ -1,0 +1,233 @@
+"""The sweep engine beside plain clients, on a real loopback server; nothing is left out: ledger, catalogue, scores.
+
+    python tests/benchmarks/sweep.py                        # 10,000 neurons x 3 calls, in turns with two plain loops
+    python tests/benchmarks/sweep.py --neurons 1000         # a shorter one
+    python tests/benchmarks/sweep.py --collected minilm.sqlite   # with neurons that have been collected, on a copy
+
+Requests are the same for all three: those that the sweep sends. In turns: a piece of the sweep, `chat.completions.create`
+in a loop, the client's raw request path over aiohttp in a loop; all with 64 requests in flight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OPENAI_API_KEY", "none")
+
+import httpx2
+import openai
+
+from neuroexplain import Catalogue, api, run
+from neuroexplain.catalogue import Collection
+from neuroexplain.config import CollectConfig
+from neuroexplain.run import Execution
+
+IN_FLIGHT = 64
+ROUNDS = 5
+CALLS = 3  # a neuron: one to explain, two to simulate ten spans
+SERVER = """
+import sys, zlib
+from neuroexplain.testing import serve
+def answer(body):
+    asked = body["messages"][-1]["content"]
+    if '"fires"' in asked:
+        return '{"fires": [[1, 7], [2, 4], [3, 9], [5, 2], [8, 10], [13, 5]]}'
+    return f"words for a place of kind {zlib.crc32(asked.encode())}, most often at the end of a clause"
+with serve(answer, latency=float(sys.argv[1]), log=sys.argv[2] == "log") as server:
+    print(server.base_url, flush=True)
+    for line in sys.stdin:
+        print(repr([r.body for r in server.requests if r.body][-1200:]) if line == "bodies\\n" else "", flush=True)
+"""
+
+
+@contextmanager
+def loopback(latency: float, *, log: bool) -> Iterator[subprocess.Popen[str]]:
+    """A server in a process of its own; its address is the process's `url`."""
+    command = [sys.executable, "-c", SERVER, str(latency), "log" if log else "no"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.url = process.stdout.readline().strip()  # type: ignore[attr-defined]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def collected(folder: Path, arguments: argparse.Namespace) -> Catalogue:
+    """A catalogue with the neurons of a subject."""
+    path = folder / "sweep.sqlite"
+    if arguments.collected:
+        shutil.copy(arguments.collected, path)
+        return Catalogue(path)
+    catalogue = Catalogue(path)
+    api.collect(arguments.subject, corpus="docs", catalogue=catalogue, tokens=30_000)
+    return catalogue
+
+
+def sweep(catalogue: Catalogue, neurons: str, url: str) -> tuple[int, float, float]:
+    """Explain, simulate and score some neurons; calls, seconds and CPU seconds."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = api.sweep(
+        catalogue,
+        neurons=neurons,
+        explainer="token-activation",
+        simulator="sparse",
+        llm="openai:test-model",
+        base_url=url,
+        top=5,
+        random=5,
+        quantile=0,
+        execution=Execution(concurrency=IN_FLIGHT, probe=False),
+    )
+    assert not result.failed, result.counts
+    (made,) = catalogue.runs(result.run_id)
+    # A few spans are among the strongest and drawn at random too, and make one call less.
+    assert 0.99 * CALLS < made["llm_calls"] / result.counts["explained"] <= CALLS, made
+    assert result.counts["scored"] == result.counts["explained"]
+    return made["llm_calls"], time.perf_counter() - wall, time.process_time() - cpu
+
+
+def loop(bodies: list[dict[str, Any]], calls: int, url: str, *, raw: bool) -> tuple[float, float]:
+    """Send requests in a loop, so many at a time; seconds and CPU seconds."""
+
+    async def main() -> tuple[float, float]:
+        http_client = openai.DefaultAioHttpClient() if raw else None
+        client = openai.AsyncOpenAI(
+            api_key="none", base_url=url, max_retries=0, http_client=http_client
+        )
+        jobs = itertools.islice(itertools.cycle(bodies), calls)
+
+        async def plain(body: dict[str, Any]) -> str | None:
+            made = await client.chat.completions.create(**body)
+            content: str | None = made.choices[0].message.content
+            return content
+
+        async def bare(body: dict[str, Any]) -> str:
+            got = await client.post("/chat/completions", body=body, cast_to=httpx2.Response)
+            text: str = json.loads(got.text)["choices"][0]["message"]["content"]
+            return text
+
+        send: Callable[[dict[str, Any]], Awaitable[str | None]] = bare if raw else plain
+
+        async def worker() -> None:
+            for body in jobs:
+                assert await send(body)
+
+        wall, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
+        spent = time.perf_counter() - wall, time.process_time() - cpu
+        await client.close()
+        return spent
+
+    return asyncio.run(main())
+
+
+@contextmanager
+def watched(lags: list[float]) -> Iterator[None]:
+    """Note how late the event loop of a sweep is."""
+    inner = run.run_all
+
+    async def outer(*arguments: Any, **settings: Any) -> bool:
+        async def look() -> None:
+            while True:
+                start = time.perf_counter()
+                await asyncio.sleep(0.005)
+                lags.append(time.perf_counter() - start - 0.005)
+
+        looking = asyncio.create_task(look())
+        try:
+            return await inner(*arguments, **settings)
+        finally:
+            looking.cancel()
+
+    run.run_all = outer  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        run.run_all = inner
+
+
+def pieces(neurons: int, widths: tuple[int, ...]) -> list[str]:
+    """Selectors of so many neurons in all, one for each round: both polarities of consecutive ones."""
+    each = neurons // ROUNDS // 2
+    places = [(layer, start) for layer, width in enumerate(widths) for start in range(0, width - each + 1, each)]
+    assert len(places) >= ROUNDS, "fewer neurons, or a larger subject"
+    chosen = places[:ROUNDS]
+    return [f"{l}:{s}-{s + each - 1},{l}:{s}-{s + each - 1}-" for l, s in chosen]
+
+
+def throughput(arguments: argparse.Namespace) -> None:
+    """The three in turns."""
+    lags: list[float] = []
+    rates: dict[str, list[float]] = {"sweep": [], "create": [], "raw": []}
+    cpu: dict[str, list[float]] = {"sweep": [], "create": [], "raw": []}
+    with tempfile.TemporaryDirectory() as folder, collected(Path(folder), arguments) as catalogue:
+        widths = catalogue.collection().subject.widths
+        bodies = requests_of(catalogue, arguments)
+        with loopback(arguments.latency, log=False) as server:
+            url: str = server.url  # type: ignore[attr-defined]
+            for selector in pieces(arguments.neurons, widths):
+                with watched(lags):
+                    calls, seconds, spent = sweep(catalogue, selector, url)
+                rates["sweep"].append(calls / seconds)
+                cpu["sweep"].append(spent / calls)
+                for name in ("create", "raw"):
+                    seconds, spent = loop(bodies, calls, url, raw=name == "raw")
+                    rates[name].append(calls / seconds)
+                    cpu[name].append(spent / calls)
+                print(f"  {calls} calls: " + ", ".join(f"{n} {r[-1]:.0f}/s" for n, r in rates.items()), flush=True)
+    print(f"\n{'':24}{'requests/s':>12}{'CPU a call':>14}")
+    for name, label in (("sweep", "this sweep"), ("create", "chat.completions.create"), ("raw", "raw path over aiohttp")):
+        print(f"{label:24}{statistics.median(rates[name]):12.0f}{statistics.median(cpu[name]) * 1000:11.2f} ms")
+    for name, wanted in (("create", 1.5), ("raw", 0.65)):
+        ratio = statistics.median(a / b for a, b in zip(rates["sweep"], rates[name], strict=True))
+        print(f"of {name}: {ratio:.2f} (wanted {wanted})")
+    lags.sort()
+    print(f"event loop late by {lags[len(lags) // 2] * 1000:.1f} ms (median), {lags[int(len(lags) * 0.99)] * 1000:.1f} ms (99 %)")
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB, with the subject that was collected")
+
+
+def requests_of(catalogue: Catalogue, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The requests that a sweep of some other neurons sends."""
+    width = catalogue.collection().subject.widths[-1]
+    last = len(catalogue.collection().subject.widths) - 1
+    with loopback(0, log=True) as server:
+        sweep(catalogue, f"{last}:{width - 300}-{width - 1}", server.url)  # type: ignore[attr-defined]
+        assert server.stdin is not None and server.stdout is not None
+        server.stdin.write("bodies\n")
+        server.stdin.flush()
+        found: list[dict[str, Any]] = eval(server.stdout.readline())  # noqa: S307 - printed by ourselves
+    return found
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--neurons", type=int, default=10_000)
+    parser.add_argument("--subject", default="minilm")
+    parser.add_argument("--collected", help="catalogue to copy; without it, one is made")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    arguments = parser.parse_args()
+    throughput(arguments)
+
+
+if __name__ == "__main__":
+    main()
