@@ -50,7 +50,6 @@ DROP TABLE llm_call_1;
 CREATE INDEX llm_call_request ON llm_call (request);
 -- Holds all that is summed up over the calls of a run, whose rows are a hundred times as large.
 CREATE INDEX llm_call_run_id ON llm_call (run_id, purpose, prompt_tokens, completion_tokens, cached_tokens, cost_nano);
-CREATE INDEX llm_call_source_id ON llm_call (source_id);
 
 CREATE TABLE llm_probe (
     -- What a server was found to be able to do when a run began to use it.

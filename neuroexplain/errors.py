@@ -155,8 +155,7 @@ NO_ANSWER = frozenset(
 class LLMUnavailableError(LLMError):
     """The same call may succeed later; `retry_after` is the server's own wish, in seconds.
 
-    `overload` tells that the server has more than it can do; `stale` that a kept connection was closed before any answer
-    came, so that the request never counted.
+    `overload` tells that the server has more than it can do.
     """
 
     default_reason = "llm_unavailable"
@@ -169,12 +168,10 @@ class LLMUnavailableError(LLMError):
         reason: str | None = None,
         retry_after: float | None = None,
         overload: bool = False,
-        stale: bool = False,
     ) -> None:
         super().__init__(message, raw=raw, reason=reason)
         self.retry_after = retry_after
         self.overload = overload
-        self.stale = stale
 
 
 class PostponedError(NeuroexplainError):

@@ -25,14 +25,13 @@ from neuroexplain.catalogue.store import locate
 from neuroexplain.collecting import collect, known_collection, layers_of, load_subject
 from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig
 from neuroexplain.explaining import ExplanationKeys
-from neuroexplain.heldout import held_out
+from neuroexplain.heldout import held_out_spans
 from neuroexplain.llm.addresses import addresses, name_of
 from neuroexplain.llm.base import Reply, Request
 from neuroexplain.llm.openai_http import identity
 from neuroexplain.llm.prices import Price
 from neuroexplain.llm.tokens import Ratio, estimate, estimate_chat
 from neuroexplain.models import price_of
-from neuroexplain.pipeline import simulate
 from neuroexplain.records import Explanation, Floats, NeuronId
 from neuroexplain.registry import create, needs_llm
 from neuroexplain.run import Execution, Run
@@ -252,14 +251,10 @@ class _Estimator:
                 explanation = self.ledger.explanation(number)
             if explanation.failure is not None:
                 continue
-            spans = held_out(
-                neuron,
-                self.catalogue.exemplars(self.collection, neuron, "test"),
-                self.score_config,
-                bands=int(self.collection.config["quantile_bands"]),
-                n_spans=self.collection.spans["test"],
-            )
-            await simulate(explanation, spans, self.simulator)
+            places = self.catalogue.places(self.collection, neuron, "test")
+            bands = int(self.collection.config["quantile_bands"])
+            spans = held_out_spans(places, self.score_config, bands=bands)
+            await self.simulator.simulate(explanation, spans)
 
     def _finish(self, found: Estimate) -> None:
         """What is known of earlier calls: how the model counts, writes and answers."""
@@ -338,7 +333,7 @@ class _Pretender:
                 return known
         tokens = estimate_chat(request.messages)
         if request.schema is not None:
-            tokens += estimate(json.dumps(request.schema))
+            tokens += estimate(request.schema)
         self._count(request.purpose, tokens)
         self.prompts.setdefault(
             request.purpose, "\n\n".join(f"[{m.role}]\n{m.text}" for m in request.messages)

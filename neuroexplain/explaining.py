@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from neuroexplain.catalogue import Collection
+from neuroexplain.catalogue import Collection, NewExplanation
 from neuroexplain.config import ExplainConfig, run_key
 from neuroexplain.errors import LLMError, LLMPermanentError, LLMReplyError, LLMUnavailableError
 from neuroexplain.explainers.base import Explainer
@@ -27,9 +27,7 @@ class Explained:
     key: str
     """Hash of everything that determines it."""
     explanation: Explanation | None = None
-    """None where it was there before, and has not been read."""
-    evidence: Evidence | None = None
-    """What it was made from, where that is at hand."""
+    """None where it has not been read, or is no longer needed."""
 
 
 class ExplanationKeys:
@@ -84,18 +82,20 @@ class Explaining:
             LLMError: the language model refuses every call, or no longer answers.
             PostponedError: nothing was done.
         """
+        await self.run.turn()
         evidence = self.run.catalogue.evidence(self.collection, neuron)
         explanation = await self._explanation(evidence)
         key = self.keys.of(neuron)
         data = explanation.data or {}
+        ngrams = _ngrams(data.get("strongest", ()))
         number = await self.run.saver.explanation(
-            self.collection, key, explanation, ngrams=_ngrams(data.get("strongest", ()))
+            NewExplanation(self.collection, key, explanation, ngrams=ngrams)
         )
         if explanation.failure is not None:
             self.run.failed(explanation.failure.reason)
             return None
         self.run.succeeded("explained")
-        return Explained(neuron, number, key, explanation, evidence)
+        return Explained(neuron, number, key, explanation)
 
     async def _explanation(self, evidence: Evidence) -> Explanation:
         try:

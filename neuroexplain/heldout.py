@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from neuroexplain.config import ScoreConfig
 from neuroexplain.levels import side
-from neuroexplain.records import Exemplar, HeldOut, HeldOutSpan, Kind, NeuronId
+from neuroexplain.records import Exemplar, HeldOut, HeldOutSpan, Kind, NeuronId, Placed, TokenSpan
+
+Place = TypeVar("Place", Exemplar, Placed)
 
 
 def held_out(
@@ -29,19 +32,8 @@ def held_out(
         bands: quantile bands that the collection was asked for; a small split has fewer spans of each.
         n_spans: spans in the test split.
     """
-    per_band = sum(e.kind == "quantile" for e in exemplars) // max(bands, 1)
-    used: dict[Kind, list[Exemplar]] = {
-        "top": [e for e in exemplars if e.kind == "top" and e.rank < config.top],
-        "random": [e for e in exemplars if e.kind == "random" and e.rank < config.random],
-        "quantile": [
-            e for e in exemplars if e.kind == "quantile" and e.rank % per_band < config.quantile
-        ],
-    }
+    used = _used(exemplars, config, bands)
     drawn = len(used["random"]) + len(used["quantile"])
-    found: dict[int, tuple[Exemplar, set[Kind]]] = {}
-    for kind, chosen in used.items():
-        for exemplar in chosen:
-            found.setdefault(exemplar.span.span, (exemplar, set()))[1].add(kind)
     spans = tuple(
         HeldOutSpan(
             span=exemplar.span,
@@ -49,6 +41,36 @@ def held_out(
             kinds=frozenset(kinds),
             weight=1.0 if "top" in kinds else n_spans / drawn,
         )
-        for exemplar, kinds in found.values()
+        for exemplar, kinds in _distinct(used)
     )
     return HeldOut(neuron, spans)
+
+
+def held_out_spans(
+    places: Sequence[Placed], config: ScoreConfig, *, bands: int
+) -> tuple[TokenSpan, ...]:
+    """The spans that `held_out` chooses, in its order: all that a simulator may see."""
+    return tuple(place.span for place, _ in _distinct(_used(places, config, bands)))
+
+
+def _used(
+    places: Sequence[Place], config: ScoreConfig, bands: int
+) -> dict[Kind, list[Place]]:
+    """Those of each kind that are scored."""
+    per_band = sum(p.kind == "quantile" for p in places) // max(bands, 1)
+    return {
+        "top": [p for p in places if p.kind == "top" and p.rank < config.top],
+        "random": [p for p in places if p.kind == "random" and p.rank < config.random],
+        "quantile": [
+            p for p in places if p.kind == "quantile" and p.rank % per_band < config.quantile
+        ],
+    }
+
+
+def _distinct(used: dict[Kind, list[Place]]) -> list[tuple[Place, set[Kind]]]:
+    """Every span once, with the kinds that it was chosen as."""
+    found: dict[int, tuple[Place, set[Kind]]] = {}
+    for kind, chosen in used.items():
+        for place in chosen:
+            found.setdefault(place.span.span, (place, set()))[1].add(kind)
+    return list(found.values())

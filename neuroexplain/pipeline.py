@@ -52,17 +52,14 @@ async def explain_neuron(
     explanation = await explainer.explain(evidence, seed=config.seed)
     if explanation.failure is not None:
         return explanation, None, ()
-    simulation = await simulate(explanation, held_out, simulator)
-    floor = floor_simulation(evidence, [s.span for s in held_out.spans])
+    spans = [s.span for s in held_out.spans]
+    # The simulator is handed tokens, not activations.
+    simulation = await simulator.simulate(explanation, spans)
+    floor = floor_simulation(evidence, spans)
     scores = score_explanation(
         simulation, held_out, floor, scorers=scorers, nulls=(), config=config
     )
     return explanation, simulation, scores
-
-
-async def simulate(explanation: Explanation, held_out: HeldOut, simulator: Simulator) -> Simulation:
-    """Predict the held-out spans from an explanation. The simulator is handed tokens, not activations."""
-    return await simulator.simulate(explanation, [s.span for s in held_out.spans])
 
 
 def score_explanation(
@@ -112,8 +109,10 @@ def unexplained(
     )
 
 
-def unsimulated(held_out: HeldOut, simulator: str, llm: str | None, error: LLMError) -> Simulation:
+def unsimulated(
+    spans: Sequence[TokenSpan], simulator: str, llm: str | None, error: LLMError
+) -> Simulation:
     """The record of a simulation that no reply could be had for."""
     failure = Failure("simulate", error.reason, str(error), error.raw)
-    spans = tuple(SpanSimulation(s.span, None, failure) for s in held_out.spans)
-    return Simulation(simulator, spans, llm=llm)
+    failed = tuple(SpanSimulation(span, None, failure) for span in spans)
+    return Simulation(simulator, failed, llm=llm)

@@ -10,10 +10,10 @@ have been put into a record. A failure is a record of its own, never a text or a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,8 @@ class TokenSpan:
     belongs to the first of them; the others are empty strings, so that joining gives the text again."""
     first: int = 0
     """Leading tokens that count for nothing (position 0 of a decoder): not for peaks, statistics or scores."""
+    kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What has been made of the span and may be wanted again; says nothing about the span."""
 
     @property
     def text(self) -> str:
@@ -110,9 +112,11 @@ class TokenSpan:
         return len(self.token_ids)
 
 
-@dataclass(frozen=True)
-class Exemplar:
-    """A span kept for a neuron, with the activation of every token."""
+class Exemplar(NamedTuple):
+    """A span kept for a neuron, with the activation of every token.
+
+    A tuple, because there are dozens of every neuron, and a frozen dataclass takes several times as long to make.
+    """
 
     span: TokenSpan
     activations: Floats
@@ -128,6 +132,53 @@ class Exemplar:
     """Index of the peak's token within the span."""
     inclusion_probability: float
     """Chance that the sampling design keeps this span for this neuron as this kind; 1 for top spans."""
+
+
+class Exemplars(Sequence[Exemplar]):
+    """Exemplars by kind, unpacked when they are first looked at: few explainers want all of them.
+
+    Args:
+        blocks: kinds in order, each with what unpacks its exemplars.
+    """
+
+    def __init__(self, blocks: Iterable[tuple[Kind, Callable[[], list[Exemplar]]]]) -> None:
+        self._blocks = list(blocks)
+        self._unpacked: dict[int, list[Exemplar]] = {}
+
+    def of_kind(self, kind: Kind) -> list[Exemplar]:
+        """Those of one kind, in order."""
+        places = [place for place, (name, _) in enumerate(self._blocks) if name == kind]
+        return [exemplar for place in places for exemplar in self._block(place)]
+
+    @cached_property
+    def _all(self) -> tuple[Exemplar, ...]:
+        return tuple(e for place in range(len(self._blocks)) for e in self._block(place))
+
+    def _block(self, place: int) -> list[Exemplar]:
+        if place not in self._unpacked:
+            self._unpacked[place] = self._blocks[place][1]()
+        return self._unpacked[place]
+
+    @overload
+    def __getitem__(self, index: int) -> Exemplar: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Exemplar, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Exemplar | tuple[Exemplar, ...]:
+        return self._all[index]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
+class Placed(NamedTuple):
+    """Where an exemplar has its place among others, without its activations."""
+
+    span: TokenSpan
+    kind: Kind
+    rank: int
+    """As in `Exemplar`."""
 
 
 @dataclass(frozen=True)
@@ -155,13 +206,19 @@ class Evidence:
     """What an explainer may see of a neuron: the explain split, nothing else."""
 
     neuron: NeuronId
-    exemplars: tuple[Exemplar, ...]
+    exemplars: Sequence[Exemplar]
     scale: float
     """Largest activation on the polarity's side over the explain split: level 10 of the discretisation. Units of
     the subject's activations; 0 for a neuron that never fires on this side."""
     statistics: Statistics
     n_spans: int
     """Spans of the explain split, from which the exemplars were drawn."""
+
+    def of_kind(self, kind: Kind) -> Sequence[Exemplar]:
+        """The exemplars of one kind, by rank."""
+        if isinstance(self.exemplars, Exemplars):
+            return self.exemplars.of_kind(kind)
+        return [e for e in self.exemplars if e.kind == kind]
 
 
 @dataclass(frozen=True)

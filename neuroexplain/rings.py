@@ -50,7 +50,7 @@ class Ring:
     def __init__(self, size: int, wanted: int, owners: Sequence[int] | None = None) -> None:
         self.size = size
         self.wanted = wanted
-        self._owners = range(size) if owners is None else owners
+        self._owners = owners
         self._fates = bytearray(size)
         self._blocked: dict[int, list[_Search]] = {}
 
@@ -75,15 +75,16 @@ class Ring:
             if fate == _PENDING:
                 self._blocked.setdefault(search.at, []).append(search)
                 return False
-            if fate == _USABLE and self._is_other(search):
+            if fate == _USABLE and (self._owners is None or _is_other(search, self._owners)):
                 search.found.append(search.at)
             search.at = (search.at + 1) % self.size
         return True
 
 
-    def _is_other(self, search: _Search) -> bool:
-        owner = self._owners[search.at]
-        return all(self._owners[place] != owner for place in (search.place, *search.found))
+
+def _is_other(search: _Search, owners: Sequence[int]) -> bool:
+    owner = owners[search.at]
+    return all(owners[place] != owner for place in (search.place, *search.found))
 
 
 def ring_order(indices: NDArray[np.int64], salt: int) -> NDArray[np.int64]:

@@ -28,7 +28,7 @@ from neuroexplain.llm.budget import Budget
 from neuroexplain.locks import RunLock, whoami
 from neuroexplain.records import Call, Reply
 from neuroexplain.versions import versions
-from neuroexplain.workers import Halt, Loop, run_all
+from neuroexplain.workers import Halt, Loop, Turns, run_all
 
 Job = TypeVar("Job")
 T = TypeVar("T")
@@ -99,6 +99,8 @@ class Execution:
     """Take a reply that the catalogue's ledger holds instead of asking again."""
     retry: frozenset[str] = frozenset()
     """Reasons of failed simulations that are tried again, beside those in which no answer came."""
+    processes: int | None = None
+    """Processes that compute scores beside this one; None starts one where it is worth it."""
     servers: tuple[str, ...] = ()
     """Servers of an `openai:` model, see `llm.addresses`; without any, the configuration's base URL."""
     probe: bool = True
@@ -155,6 +157,8 @@ class Run:
         self.waiting = 0
         """Requests that wait for the answer of an offline batch."""
         self.halt = Halt()
+        self.turn = Turns()
+        """Waited for before work that keeps the event loop busy."""
         self.key = run_key(command, config)
         self._lock = RunLock(catalogue.path, self.key, lambda: catalogue.newest_run(self.key))
         try:
@@ -210,12 +214,21 @@ class Run:
         jobs: Iterable[Job],
         do: Callable[[Job], Awaitable[None]],
         *,
+        finish: Callable[[], Awaitable[None]],
         total: int,
         workers: int,
     ) -> None:
         """Do a stage's jobs, a few at a time, showing progress; nothing if an earlier stage was interrupted.
 
         A job that is left for later (`PostponedError`) is not counted as done.
+
+        Args:
+            stage: its name.
+            jobs: taken one by one.
+            do: does one.
+            finish: waits for what the jobs have left under way.
+            total: how many jobs there are.
+            workers: jobs under way.
         """
         if not self.finished:
             return
@@ -235,7 +248,9 @@ class Run:
             async def whole() -> bool:
                 signs = asyncio.create_task(self._signs_of_life(meter))
                 try:
-                    return await run_all(jobs, one, concurrency=workers, halt=self.halt)
+                    ended = await run_all(jobs, one, concurrency=workers, halt=self.halt)
+                    await finish()
+                    return ended
                 finally:
                     signs.cancel()
                     await asyncio.gather(signs, return_exceptions=True)

@@ -11,18 +11,22 @@ nothing to do. Nothing here grows with the number of neurons but a few bytes for
 from __future__ import annotations
 
 import asyncio
+import os
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 
+from neuroexplain.bench import Bench, Brief
 from neuroexplain.catalogue import Collection, ExplanationRef, KnownSimulation
 from neuroexplain.collecting import collect, layers_of, load_subject
 from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig
 from neuroexplain.errors import ConfigError, PluginError
 from neuroexplain.explaining import Explained, Explaining
+from neuroexplain.judging import Judge, OwnJudge
 from neuroexplain.models import language_models
 from neuroexplain.records import NeuronId
 from neuroexplain.registry import check, find, require_llm
@@ -34,8 +38,12 @@ from neuroexplain.selection import LayerNeurons, by_layer, check_selector
 if TYPE_CHECKING:
     from neuroexplain.subjects import Subject
 
-CHUNK = 256
+CHUNK = 64
 """Neurons that are looked up in the catalogue together."""
+PILE = 512
+"""Scores that may be computed while neurons go on."""
+WORTH_A_PROCESS = 500
+"""Neurons from which on scores are computed in a process of their own."""
 
 
 @dataclass
@@ -123,12 +131,15 @@ def explain_and_score(
         LLMError: the language model refuses every call, or no longer answers.
         LimitError: the run has reached what it may spend.
     """
-    with language_models(run, explain_config, score_config) as (writer, reader):
+    with ExitStack() as opened:
+        writer, reader = opened.enter_context(language_models(run, explain_config, score_config))
         explaining = scoring = None
         if explain_config is not None:
             explaining = Explaining(run, collection, explain_config, writer)
         if score_config is not None:
-            scoring = Scoring(run, collection, score_config, reader)
+            judge = _judge(run, collection, score_config, sum(map(len, neurons)))
+            opened.callback(lambda: run.drive(judge.close()))
+            scoring = Scoring(run, collection, score_config, reader, judge)
         plan = (
             _plan(explaining, scoring, neurons)
             if explaining is not None
@@ -141,11 +152,24 @@ def explain_and_score(
             " and ".join(names),
             plan.jobs,
             flow.one,
+            finish=flow.finish,
             total=plan.total,
             # Neurons wait for the writer too, and meanwhile others may ask the language model.
             workers=2 * run.execution.concurrency if called else 16,
         )
     return flow.numbers
+
+
+def _judge(run: Run, collection: Collection, config: ScoreConfig, total: int) -> Judge:
+    """Scores are computed beside this process where that is worth starting another."""
+    processes = run.execution.processes
+    if processes is None:
+        processes = 1 if total >= WORTH_A_PROCESS and (os.cpu_count() or 1) > 1 else 0
+    if any(find("scorer", name).__module__ == "__main__" for name in config.scorers):
+        processes = 0  # another process would not find them
+    if not processes:
+        return OwnJudge(run.catalogue, collection, config)
+    return Bench(Brief(run.catalogue.path.absolute(), collection.key, config), processes)
 
 
 class Flow:
@@ -157,6 +181,9 @@ class Flow:
         self.scoring = scoring
         self.numbers: array[int] = array("q")
         """Rows of the good explanations."""
+        self._room = asyncio.Semaphore(PILE)
+        self._scores: set[asyncio.Task[None]] = set()
+        self._failed: BaseException | None = None
 
     async def one(self, job: Job) -> None:
         """Everything that can be done for a neuron now, and whatever that makes possible for others."""
@@ -178,10 +205,31 @@ class Flow:
             usable=simulated is not None and simulated.complete,
             wants=simulated is not None,
         )
-        await asyncio.gather(*(self._score(self.scoring, job.group, r) for r in ready))
+        # Scores are for others to compute, and neurons need not wait for them, unless too many pile up.
+        for r in ready:
+            await self._room.acquire()
+            task = asyncio.create_task(self._score(self.scoring, job.group, r))
+            self._scores.add(task)
+            task.add_done_callback(self._scored)
+        if self._failed is not None:
+            raise self._failed
+
+    async def finish(self) -> None:
+        """Wait for the scores that are still being computed."""
+        if self._scores:
+            await asyncio.wait(self._scores)
+        if self._failed is not None:
+            raise self._failed
+
+    def _scored(self, task: asyncio.Task[None]) -> None:
+        self._room.release()
+        self._scores.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failed = self._failed or task.exception()
 
     async def _score(self, scoring: Scoring, group: Group, ready: Ready) -> None:
         simulated = group.simulated[ready.place]
+        group.simulated[ready.place] = replace(simulated, fresh=False)
         others = [group.simulated[place] for place in ready.others]
         missing = scoring.config.null - len(others)
         if missing > 0:
@@ -189,7 +237,7 @@ class Flow:
                 taken = {s.explained.neuron for s in group.simulated.values()}
                 group.strangers = scoring.others_of(simulated, taken)
             others += group.strangers[:missing]
-        group.simulated[ready.place] = await scoring.score(simulated, others)
+        await scoring.score(simulated, others)
 
 
 def check_plugins(explain: ExplainConfig, score: ScoreConfig) -> None:
@@ -303,8 +351,8 @@ def _scoring_jobs(
             layer.indices, _salt(layer.layer, layer.polarity, scoring.config.seed)
         ).tolist()
         place_of = {index: place for place, index in enumerate(order)}
-        refs.sort(key=lambda ref: (_kind(ref), place_of[ref.neuron.index], ref.number))
-        for _, members in groupby(refs, key=_kind):
+        refs.sort(key=lambda ref: (ref.kind, place_of[ref.neuron.index], ref.number))
+        for _, members in groupby(refs, key=lambda ref: ref.kind):
             kind = list(members)
             owners = [ref.neuron.index for ref in kind]
             group = Group(Ring(len(kind), scoring.config.null, owners))
@@ -327,11 +375,6 @@ def _refs(scoring: Scoring, layer: LayerNeurons) -> list[ExplanationRef]:
 
 def _fits(ref: ExplanationRef, explainer: str | None, reads: str | None) -> bool:
     return explainer in (None, ref.explainer) and reads in (None, ref.explainer)
-
-
-def _kind(ref: ExplanationRef) -> tuple[str, str, str]:
-    """What explanations have in common that can be each other's null."""
-    return ref.explainer, ref.llm or "", ref.made_by
 
 
 def _salt(layer: int, polarity: int, seed: int) -> int:

@@ -8,28 +8,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from neuroexplain.catalogue import Collection, KnownSimulation
+from neuroexplain.catalogue import Collection, KnownSimulation, NewScores, NewSimulation
 from neuroexplain.config import ScoreConfig, as_dict, run_key
 from neuroexplain.errors import (
     NO_ANSWER,
+    LLMError,
     LLMPermanentError,
     LLMReplyError,
     LLMUnavailableError,
     PluginError,
 )
 from neuroexplain.explaining import Explained
-from neuroexplain.heldout import held_out
+from neuroexplain.heldout import held_out_spans
+from neuroexplain.judging import Case, Judge
 from neuroexplain.llm.base import LLM
-from neuroexplain.pipeline import floor_simulation, score_explanation, simulate, unsimulated
-from neuroexplain.recent import Recent
-from neuroexplain.records import Explanation, HeldOut, NeuronId, Simulation
+from neuroexplain.pipeline import unsimulated
+from neuroexplain.records import Explanation, NeuronId, Simulation, TokenSpan
 from neuroexplain.registry import chosen, create, find, needs_llm
 from neuroexplain.run import Run
-from neuroexplain.scorers.base import Scorer
 from neuroexplain.simulators.base import Simulator
-
-REMEMBERED = 512
-"""Simulations or explanations of other neurons that are kept in memory for comparison."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +40,9 @@ class Simulated:
     """Hash of everything that determines it."""
     complete: bool
     """Whether no span failed, so that others can be compared with it."""
-    made: Made | None = None
-    """What it is scored by, where that is at hand."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a score is made of."""
-
-    simulation: Simulation
-    held_out: HeldOut
-    floor: Simulation | None
+    simulator: str
+    fresh: bool = False
+    """Whether it was made just now, so that it cannot have been scored."""
 
 
 def default_simulator(explainer: str | None, llm: str) -> str:
@@ -103,23 +92,26 @@ class SimulationKeys:
 
 
 class Scoring:
-    """Simulates explanations of a collection on their neurons' held-out spans, and scores them."""
+    """Simulates explanations of a collection on their neurons' held-out spans, and has them scored."""
 
     def __init__(
-        self, run: Run, collection: Collection, config: ScoreConfig, llm: LLM | None
+        self,
+        run: Run,
+        collection: Collection,
+        config: ScoreConfig,
+        llm: LLM | None,
+        judge: Judge,
     ) -> None:
         self.run = run
         self.catalogue = run.catalogue
         self.collection = collection
         self.config = config
+        self.judge = judge
         self.simulator: Simulator = create("simulator", config.simulator, config.settings, llm)
-        self.scorers: list[Scorer] = [create("scorer", name, {}) for name in config.scorers]
         self.llm = llm if needs_llm(type(self.simulator)) else None
         identity = self.llm.identity if self.llm else None
         self.keys = SimulationKeys(config, self.simulator, identity)
         self._scored_by = as_dict(config)
-        self._shared: Recent[int, Simulation] = Recent(REMEMBERED)
-        self._explanations: Recent[int, Explanation] = Recent(REMEMBERED)
 
     async def simulated(self, explained: Explained, known: KnownSimulation | None) -> Simulated:
         """Simulate an explanation on its neuron's test spans, unless the catalogue has that.
@@ -129,48 +121,39 @@ class Scoring:
             PostponedError: nothing was done.
         """
         key = self.keys.of(explained.key)
+        name = self.config.simulator
         if known is not None and not self._again(known):
             self.run.counts["reused"] += 1
-            return Simulated(explained, known.number, key, not known.reasons)
-        spans = self._held_out(explained.neuron)
-        explanation = self._explanation(explained)
-        simulation = await self._simulation(explanation, spans)
-        number = await self.run.saver.simulation(explained.number, key, "test", simulation)
+            return Simulated(explained, known.number, key, not known.reasons, name)
+        await self.run.turn()
+        explanation = explained.explanation or self.catalogue.explanation(explained.number)
+        simulation = await self._simulation(explanation, self._spans(explained.neuron))
+        number = await self.run.saver.simulation(
+            NewSimulation(explained.number, key, "test", simulation)
+        )
         failures = [s.failure for s in simulation.spans if s.failure is not None]
         if failures and len(failures) == len(simulation.spans):
             self.run.failed(failures[0].reason)
         else:
             self.run.succeeded("simulated")
-        if self.llm is None:
-            self._explanations.put(explained.number, explanation)
-        elif not failures:
-            self._shared.put(number, _on_random(simulation, spans))
-        made = Made(simulation, spans, await self._floor(explained, spans))
-        # The evidence is large, and no longer needed.
-        return Simulated(replace(explained, evidence=None), number, key, not failures, made)
+        light = replace(explained, explanation=None)
+        return Simulated(light, number, key, not failures, name, fresh=True)
 
-    async def score(self, simulated: Simulated, others: Sequence[Simulated]) -> Simulated:
-        """Score a simulation beside the explanations of other neurons; returns it without what it was scored by."""
-        key = self._score_key(simulated, others)
+    async def score(self, simulated: Simulated, others: Sequence[Simulated]) -> None:
+        """Have a simulation scored beside the explanations of other neurons, unless the catalogue has that."""
+        key = run_key("score", self._scored_by, simulated.key, [other.key for other in others])
         number = simulated.explained.number
-        if simulated.made is None and self._is_scored(number, key):
-            return simulated
-        made = simulated.made or await self._load(simulated)
-        scores = score_explanation(
-            made.simulation,
-            made.held_out,
-            made.floor,
-            scorers=self.scorers,
-            nulls=[await self._null(other, made.held_out) for other in others],
-            config=self.config,
-        )
+        if not simulated.fresh and self._is_scored(number, key):
+            return
+        rows = [o.number if self.llm is not None else o.explained.number for o in others]
+        await self.run.turn()
+        case = Case(simulated.explained.neuron, simulated.number, tuple(rows))
+        scores = await self.judge.scores(case)
+        spec = self.llm.spec if self.llm else None
         await self.run.saver.scores(
-            number, simulated.number, key, "test", scores, made.simulation
+            NewScores(number, simulated.number, key, "test", scores, simulated.simulator, spec)
         )
         self.run.counts["scored"] += 1
-        return replace(
-            simulated, made=None, explained=replace(simulated.explained, explanation=None)
-        )
 
     def others_of(self, simulated: Simulated, taken: set[NeuronId]) -> list[Simulated]:
         """Explanations of the same layer and kind in the catalogue, of neurons that are not taken; one of each.
@@ -180,34 +163,34 @@ class Scoring:
         neuron, number = simulated.explained.neuron, simulated.explained.number
         refs = self.catalogue.explanation_refs(self.collection, neuron.layer)
         own = next(ref for ref in refs if ref.number == number)
-        kind = (own.explainer, own.llm, own.made_by, own.neuron.polarity)
         newest = {
-            ref.neuron: ref
-            for ref in refs
-            if (ref.explainer, ref.llm, ref.made_by, ref.neuron.polarity) == kind
-            and ref.neuron not in taken
+            ref.neuron: ref for ref in refs if ref.kind == own.kind and ref.neuron not in taken
         }
         order = sorted(newest, key=lambda n: run_key(self.config.seed, str(n)))
         found = [Explained(n, newest[n].number, newest[n].key) for n in order]
+        keys = [self.keys.of(e.key) for e in found]
+        name = self.config.simulator
         if self.llm is None:
-            return [Simulated(e, 0, self.keys.of(e.key), True) for e in found]
-        known = self.catalogue.known_simulations([self.keys.of(e.key) for e in found])
-        pairs = [(e, known.get(self.keys.of(e.key))) for e in found]
+            return [Simulated(e, 0, k, True, name) for e, k in zip(found, keys, strict=True)]
+        known = self.catalogue.known_simulations(keys)
         return [
-            Simulated(e, k.number, self.keys.of(e.key), True)
-            for e, k in pairs
-            if k is not None and not k.reasons
+            Simulated(e, known[k].number, k, True, name)
+            for e, k in zip(found, keys, strict=True)
+            if k in known and not known[k].reasons
         ]
 
-    async def _simulation(self, explanation: Explanation, spans: HeldOut) -> Simulation:
+    async def _simulation(
+        self, explanation: Explanation, spans: Sequence[TokenSpan]
+    ) -> Simulation:
+        failed: LLMError
         try:
-            return await simulate(explanation, spans, self.simulator)
+            return await self.simulator.simulate(explanation, spans)
         except LLMPermanentError as error:
             self.run.permanent(error)
             failed = error
         except (LLMReplyError, LLMUnavailableError) as error:
             self.run.unanswered(error)
-            failed = error  # type: ignore[assignment]
+            failed = error
         spec = self.llm.spec if self.llm else None
         return unsimulated(spans, self.config.simulator, spec, failed)
 
@@ -220,48 +203,10 @@ class Scoring:
 
     def _is_scored(self, number: int, key: str) -> bool:
         newest = self.catalogue.newest_score_keys(number, "test")
-        return all(newest.get(scorer.name) == key for scorer in self.scorers)
+        return all(newest.get(scorer) == key for scorer in self.config.scorers)
 
-    def _score_key(self, simulated: Simulated, others: Sequence[Simulated]) -> str:
-        return run_key("score", self._scored_by, simulated.key, [other.key for other in others])
-
-    async def _load(self, simulated: Simulated) -> Made:
-        """What an earlier run's simulation is scored by."""
-        spans = self._held_out(simulated.explained.neuron)
-        simulation = self.catalogue.simulation(simulated.number)
-        return Made(simulation, spans, await self._floor(simulated.explained, spans))
-
-    async def _floor(self, explained: Explained, spans: HeldOut) -> Simulation | None:
-        evidence = explained.evidence or self.catalogue.evidence(self.collection, explained.neuron)
-        return floor_simulation(evidence, [s.span for s in spans.spans])
-
-    async def _null(self, other: Simulated, spans: HeldOut) -> Simulation:
-        """Another neuron's explanation on these spans: on all of them, or on the random ones that all neurons share."""
-        if self.llm is None:
-            return await simulate(self._explanation(other.explained), spans, self.simulator)
-        return self._shared.get(
-            other.number, lambda: _on_random(self.catalogue.simulation(other.number), spans)
-        )
-
-    def _explanation(self, explained: Explained) -> Explanation:
-        if explained.explanation is not None:
-            return explained.explanation
-        return self._explanations.get(
-            explained.number, lambda: self.catalogue.explanation(explained.number)
-        )
-
-    def _held_out(self, neuron: NeuronId) -> HeldOut:
-        return held_out(
-            neuron,
-            self.catalogue.exemplars(self.collection, neuron, "test"),
-            self.config,
-            bands=int(self.collection.config["quantile_bands"]),
-            n_spans=self.collection.spans["test"],
-        )
-
-
-def _on_random(simulation: Simulation, spans: HeldOut) -> Simulation:
-    """A simulation on the random spans alone, which all neurons have in common."""
-    shared = {s.span.span for s in spans.spans if "random" in s.kinds}
-    kept = tuple(s for s in simulation.spans if s.span.span in shared)
-    return Simulation(simulation.simulator, kept, llm=simulation.llm)
+    def _spans(self, neuron: NeuronId) -> tuple[TokenSpan, ...]:
+        """What the simulator is shown: tokens, and no activation."""
+        places = self.catalogue.places(self.collection, neuron, "test")
+        bands = int(self.collection.config["quantile_bands"])
+        return held_out_spans(places, self.config, bands=bands)

@@ -46,7 +46,17 @@ class Prompt:
     @property
     def sha256(self) -> str:
         """Of the rendered messages."""
-        return _digest(*(part for m in self.messages for part in (m.role, m.text)))
+        return prompt_sha256(messages_json(self.messages))
+
+
+def messages_json(messages: Sequence[Message]) -> str:
+    """Messages as servers want them: JSON in ASCII."""
+    return json.dumps([{"role": m.role, "content": m.text} for m in messages])
+
+
+def prompt_sha256(messages: str) -> str:
+    """Hash of a rendered prompt, from its messages as `messages_json` writes them."""
+    return hashlib.sha256(messages.encode()).hexdigest()
 
 
 @cache

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +15,9 @@ from neuroexplain.errors import ConfigError
 
 Job = TypeVar("Job")
 T = TypeVar("T")
+
+SWITCH = 0.0005
+"""Seconds after which a busy thread lets others have the interpreter, while a loop runs."""
 
 
 class Loop:
@@ -32,9 +37,15 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end."""
-        if self._thread is None:
-            return self._runner.run(work)
-        return self._thread.submit(self._runner.run, work).result()
+        # The thread that writes needs the interpreter's lock for moments only, and often; it should not wait long for it.
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(min(before, SWITCH))
+        try:
+            if self._thread is None:
+                return self._runner.run(work)
+            return self._thread.submit(self._runner.run, work).result()
+        finally:
+            sys.setswitchinterval(before)
 
     def soon(self, act: Callable[[], None]) -> None:
         """Have something called in the loop, from any thread."""
@@ -47,6 +58,43 @@ class Loop:
         else:
             self._thread.submit(self._runner.close).result()
             self._thread.shutdown()
+
+
+class Turns:
+    """Lets work that keeps the event loop busy have it a few pieces at a time, with a look at the network in between.
+
+    Dozens of neurons may become able to go on at one moment; without this, nobody else would have a turn until all have.
+
+    Args:
+        at_once: pieces of work between two looks.
+    """
+
+    def __init__(self, at_once: int = 8) -> None:
+        self._at_once = at_once
+        self._left = at_once
+        self._line: deque[asyncio.Future[None]] = deque()
+
+    async def __call__(self) -> None:
+        """Wait for a turn; it lasts until the caller waits for something else."""
+        if self._left == self._at_once:
+            asyncio.get_running_loop().call_soon(self._look)
+        if self._left > 0:
+            self._left -= 1
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.append(future)
+        await future
+
+    def _look(self) -> None:
+        """Called by the loop after it has looked at the network: the next few may go on."""
+        self._left = self._at_once
+        while self._line and self._left > 0:
+            future = self._line.popleft()
+            if not future.done():
+                future.set_result(None)
+                self._left -= 1
+        if self._left < self._at_once:
+            asyncio.get_running_loop().call_soon(self._look)
 
 
 class Halt:

@@ -34,6 +34,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "probe/length.jinja": {},
     "probe/text.jinja": {},
     "sparse/repair.jinja": {"error": "no list", "n_tokens": 7},
+    "sparse/span.jinja": {"numbers": [1], "tokens": ["a"]},
     "sparse/system.jinja": {},
     "sparse/user.jinja": {"explanation": TEXT, "spans": []},
     "token-activation/system.jinja": {},

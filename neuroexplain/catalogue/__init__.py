@@ -1,8 +1,10 @@
 """The catalogue: everything that was found, in one SQLite file. The only code that imports SQLModel."""
 
 from neuroexplain.catalogue.reader import Collection
-from neuroexplain.catalogue.results import ExplanationRef, KnownSimulation
+from neuroexplain.catalogue.explanations import ExplanationRef, NewExplanation
 from neuroexplain.catalogue.search import SearchResult, SearchRow
+from neuroexplain.catalogue.scores import NewScores
+from neuroexplain.catalogue.simulations import KnownSimulation, NewSimulation
 from neuroexplain.catalogue.sketches import TokenResponse
 from neuroexplain.catalogue.store import Catalogue
 
@@ -11,6 +13,9 @@ __all__ = [
     "Collection",
     "ExplanationRef",
     "KnownSimulation",
+    "NewExplanation",
+    "NewScores",
+    "NewSimulation",
     "SearchResult",
     "SearchRow",
     "TokenResponse",

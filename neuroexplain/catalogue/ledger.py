@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
-from neuroexplain.catalogue.rows import Prepared, add_one
+from neuroexplain.catalogue.rows import Prepared, add_many, add_one
 from neuroexplain.records import Call, Reply
 
 log = logging.getLogger(__name__)
@@ -72,10 +72,14 @@ def find_reply(connection: Connection, request_sha256: str) -> Reply | None:
     return None
 
 
-def save_call(connection: Connection, run_id: int | None, call: Call) -> int:
-    """Add a call to the ledger."""
+def save_calls(connection: Connection, run_id: int | None, calls: Sequence[Call]) -> list[int]:
+    """Add calls to the ledger; returns their rows."""
+    return add_many(connection, _CALL, [_row(connection, run_id, call) for call in calls])
+
+
+def _row(connection: Connection, run_id: int | None, call: Call) -> dict[str, Any]:
     codec.finite(f"call of {call.model}", latency_ms=call.latency_ms)
-    row = {
+    return {
         "request": bytes.fromhex(call.request_sha256),
         "prompt": bytes.fromhex(call.prompt_sha256),
         "source_id": source_id(connection, call.model, call.endpoint),
@@ -97,7 +101,6 @@ def save_call(connection: Connection, run_id: int | None, call: Call) -> int:
         "served_model": call.served_model,
         "created_ms": now_ms(),
     }
-    return add_one(connection, _CALL, row)
 
 
 def source_id(connection: Connection, model: str, endpoint: str) -> int:

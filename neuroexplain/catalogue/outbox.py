@@ -67,7 +67,7 @@ def waiting(connection: Connection, request_sha256: str) -> Waiting | None:
 
 def settle(connection: Connection, run_id: int | None, call: Call) -> None:
     """Move a request into the ledger with its answer; an unusable one stays until it has been made known."""
-    number = ledger.save_call(connection, run_id, call)
+    (number,) = ledger.save_calls(connection, run_id, [call])
     place = col(_TABLE.request) == bytes.fromhex(call.request_sha256)
     if call.status == "ok":
         connection.execute(delete(_TABLE).where(place))

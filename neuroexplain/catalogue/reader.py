@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,10 @@ from neuroexplain.records import (
     SPLITS,
     Evidence,
     Exemplar,
+    Exemplars,
     Floats,
     NeuronId,
+    Placed,
     Split,
     Statistics,
     TokenSpan,
@@ -57,16 +60,15 @@ class Collection:
     """[neuron] by layer; the neurons' rows as far as they have been looked up, 0 for the others."""
 
 
-def _build_neuron() -> Select[int]:
+def _build_neurons() -> Select[*tuple[Any, ...]]:
     table, subject = tables.Neuron, tables.Subject
     return (
-        select(col(table.id))
+        select(col(table.idx), col(table.id))
         .join(subject, col(subject.id) == col(table.subject_id))
         .where(
             col(subject.name) == bindparam("subject"),
             col(table.site) == bindparam("site"),
             col(table.layer) == bindparam("layer"),
-            col(table.idx) == bindparam("idx"),
         )
     )
 
@@ -80,12 +82,14 @@ def _build_statistics() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _build_exemplars() -> Select[*tuple[Any, ...]]:
+def _build_exemplars(*, places: bool = False) -> Select[*tuple[Any, ...]]:
     table = tables.Exemplar
-    columns = (
+    columns: tuple[Any, ...] = (
         *(table.kind, table.polarity, table.spans, table.peak_positions, table.exponents),
         *(table.activations, table.inclusion_probability),
     )
+    if places:
+        columns = (table.kind, table.spans)
     return (
         select(*(col(c) for c in columns))
         .where(
@@ -98,8 +102,9 @@ def _build_exemplars() -> Select[*tuple[Any, ...]]:
     )
 
 
-_NEURON = _build_neuron()
+_NEURONS = Prepared(_build_neurons())
 _STATISTICS, _EXEMPLARS = Prepared(_build_statistics()), Prepared(_build_exemplars())
+_PLACES = Prepared(_build_exemplars(places=True))
 
 
 def find_collection(connection: Connection, key: str) -> Collection | None:
@@ -210,12 +215,12 @@ def neuron_id(connection: Connection, collection: Collection, neuron: NeuronId) 
         raise CatalogueError(f"neuron {neuron}: no such layer; {subject.name} has layers {layers}")
     width = subject.widths[neuron.layer]
     if neuron.layer not in collection.rows:
-        collection.rows[neuron.layer] = np.zeros(width, np.int64)
+        place = {"subject": subject.name, "site": subject.site, "layer": neuron.layer}
+        found = _NEURONS(connection, **place)
+        rows = np.zeros(width, np.int64)
+        rows[[row.idx for row in found]] = [row.id for row in found]
+        collection.rows[neuron.layer] = rows
     rows = collection.rows[neuron.layer]
-    if 0 <= neuron.index < width and not rows[neuron.index]:
-        place = {"layer": neuron.layer, "idx": neuron.index}
-        found = connection.scalar(_NEURON, {"subject": subject.name, "site": subject.site, **place})
-        rows[neuron.index] = found or 0
     if not (0 <= neuron.index < width and rows[neuron.index]):
         valid = f"0 to {width - 1}" if width else "no neurons"
         raise CatalogueError(
@@ -229,7 +234,7 @@ def statistics(connection: Connection, collection: Collection, neuron: int) -> S
     (found,) = _STATISTICS(connection, neuron=neuron, collection=collection.id)
     moments: list[Any] = list(found[:-1])
     values = [] if found[-1] is None else codec.unfloats(found[-1]).tolist()
-    return Statistics(*moments, tuple(zip(QUANTILE_LEVELS, values, strict=False)))
+    return Statistics(*[*moments, tuple(zip(QUANTILE_LEVELS, values, strict=False))])
 
 
 def exemplars(
@@ -241,17 +246,49 @@ def exemplars(
     splits: Iterable[Split],
 ) -> tuple[Exemplar, ...]:
     """A polarity's exemplars and the random spans, by split, kind and rank; `neuron` is the row."""
-    kept: list[Exemplar] = []
-    for split in splits:
-        place = {"neuron": neuron, "collection": collection.id, "polarity": polarity}
-        rows = _EXEMPLARS(connection, **place, split=SPLITS.index(split))
-        numbers = [codec.unfixed(row.spans, 4).tolist() for row in rows]
-        found = spans.read(
-            connection, collection.corpus_id, [n for block in numbers for n in block]
-        )
-        for row, block in zip(rows, numbers, strict=True):
-            kept += _block(row, [found[n] for n in block], split, polarity)
-    return tuple(kept)
+    return tuple(
+        exemplar
+        for split in splits
+        for exemplar in _kept(connection, spans, collection, neuron, polarity, split)
+    )
+
+
+def _kept(
+    connection: Connection,
+    spans: SpanReader,
+    collection: Collection,
+    neuron: int,
+    polarity: int,
+    split: Split,
+) -> Exemplars:
+    place = {"neuron": neuron, "collection": collection.id, "polarity": polarity}
+    rows = _EXEMPLARS(connection, **place, split=SPLITS.index(split))
+    numbers = [codec.unfixed(row.spans, 4).tolist() for row in rows]
+    found = spans.read(connection, collection.corpus_id, [n for block in numbers for n in block])
+    return Exemplars(
+        (KINDS[row.kind], partial(_block, row, [found[n] for n in block], split, polarity))
+        for row, block in zip(rows, numbers, strict=True)
+    )
+
+
+def places(
+    connection: Connection,
+    spans: SpanReader,
+    collection: Collection,
+    neuron: int,
+    polarity: int,
+    split: Split,
+) -> tuple[Placed, ...]:
+    """As `exemplars`, without the activations."""
+    place = {"neuron": neuron, "collection": collection.id, "polarity": polarity}
+    rows = _PLACES(connection, **place, split=SPLITS.index(split))
+    numbers = [codec.unfixed(row.spans, 4).tolist() for row in rows]
+    found = spans.read(connection, collection.corpus_id, [n for block in numbers for n in block])
+    return tuple(
+        Placed(found[number], KINDS[row.kind], rank)
+        for row, block in zip(rows, numbers, strict=True)
+        for rank, number in enumerate(block)
+    )
 
 
 def _block(
@@ -292,12 +329,13 @@ def evidence(
 ) -> Evidence:
     """What an explainer may see of a neuron."""
     row = neuron_id(connection, collection, neuron)
-    kept = exemplars(connection, spans, collection, row, neuron.polarity, ["explain"])
-    counted = [np.zeros(1, np.float32), *(e.activations[e.span.first :] for e in kept)]
+    kept = _kept(connection, spans, collection, row, neuron.polarity, "explain")
+    # Nothing fires more strongly than the strongest span.
+    peaks = [exemplar.peak for exemplar in kept.of_kind("top") or kept]
     return Evidence(
         neuron=neuron,
         exemplars=kept,
-        scale=float(side(np.concatenate(counted), neuron.polarity).max()),
+        scale=float(side(np.array([0.0, *peaks], np.float32), neuron.polarity).max()),
         statistics=statistics(connection, collection, row),
         n_spans=collection.spans["explain"],
     )

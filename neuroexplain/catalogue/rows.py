@@ -18,7 +18,9 @@ from sqlmodel import SQLModel
 from neuroexplain.catalogue.codec import clean
 
 _BATCH = 1000
-"""Rows that are inserted together."""
+"""Rows that are taken together."""
+_AT_ONCE = 64
+"""Rows in one statement."""
 
 
 class Prepared:
@@ -27,7 +29,8 @@ class Prepared:
     def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
         self._statement = statement
         names = [column.name for column in statement.selected_columns]
-        self._row = namedtuple("Row", names)._make  # type: ignore[misc]  # noqa: PYI024
+        row: Any = namedtuple("Row", names)  # type: ignore[misc]
+        self._row = row._make
         self._texts: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
 
     def __call__(self, connection: Connection, **values: Any) -> list[Any]:
@@ -51,13 +54,37 @@ def add_one(connection: Connection, table: type[SQLModel], row: Mapping[str, Any
     return int(cursor.fetchall()[0][0])
 
 
+def add_many(
+    connection: Connection, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]
+) -> list[int]:
+    """Insert rows of equal columns into a table with an `id`, and return those; texts are made fit for UTF-8.
+
+    Needs a transaction that holds the write lock.
+    """
+    if not rows:
+        return []
+    last = connection.connection.cursor().execute(_last(table)).fetchone()[0]
+    numbers = [last + place for place in range(1, len(rows) + 1)]
+    add(connection, table, [{"id": n, **row} for n, row in zip(numbers, rows, strict=True)])
+    return numbers
+
+
 def add(connection: Connection, table: type[SQLModel], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Insert rows of equal columns, with the texts made fit for UTF-8; a batch at a time."""
+    """Insert rows of equal columns, with the texts made fit for UTF-8.
+
+    Many rows go in by one statement: a thread that has the driver take row after row has to get back the interpreter's
+    lock after each, and may wait for that far longer than for the row.
+    """
     remaining = iter(rows)
+    cursor = connection.connection.cursor()
     while batch := list(islice(remaining, _BATCH)):
-        sql, order = _insert(table, tuple(batch[0]), connection.dialect, False)
-        values = [tuple(clean(row[name]) for name in order) for row in batch]
-        connection.connection.cursor().executemany(sql, values)
+        columns = tuple(batch[0])
+        values = [clean(row[name]) for row in batch for name in columns]
+        while batch:
+            # Few different numbers of rows, so that the driver knows the statement already.
+            n = 1 << (min(len(batch), _AT_ONCE).bit_length() - 1)
+            cursor.execute(_several(table, columns, n), values[: n * len(columns)])
+            del values[: n * len(columns)], batch[:n]
 
 
 def add_values(
@@ -72,6 +99,18 @@ def add_values(
     remaining = iter(rows)
     while batch := [tuple(row[place] for place in places) for row in islice(remaining, _BATCH)]:
         connection.connection.cursor().executemany(sql, batch)
+
+
+@cache
+def _last(table: type[SQLModel]) -> str:
+    return f"SELECT coalesce(max(id), 0) FROM {table.__tablename__}"
+
+
+@cache
+def _several(table: type[SQLModel], columns: tuple[str, ...], n: int) -> str:
+    row = f"({', '.join('?' for _ in columns)})"
+    names = ", ".join(f'"{name}"' for name in columns)
+    return f"INSERT INTO {table.__tablename__} ({names}) VALUES {', '.join([row] * n)}"
 
 
 @cache

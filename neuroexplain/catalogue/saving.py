@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from neuroexplain.catalogue import ledger, outbox, reader, results, runs
+from neuroexplain.catalogue import ledger, outbox, runs
 from neuroexplain.catalogue.engine import Database
-from neuroexplain.catalogue.reader import Collection
+from neuroexplain.catalogue.explanations import NewExplanation, save_explanations
+from neuroexplain.catalogue.scores import NewScores, save_scores
+from neuroexplain.catalogue.simulations import NewSimulation, save_simulations
 from neuroexplain.catalogue.writing import Writer
 from neuroexplain.errors import CatalogueError
-from neuroexplain.records import (
-    Call,
-    Explanation,
-    Ngram,
-    Score,
-    Simulation,
-    Split,
-    Waiting,
-)
+from neuroexplain.records import Call, Waiting
+
+T = TypeVar("T")
+Result = TypeVar("Result")
 
 
 class Saver:
@@ -45,90 +43,75 @@ class Saver:
     ) -> None:
         self.run_id = run_id
         self._writer = Writer(database, name, on_trouble)
+        # Made once: what is written by the same function goes in together.
+        self._explanations = partial(_with_run, save_explanations, run_id)
+        self._simulations = partial(_with_run, save_simulations, run_id)
+        self._scores = partial(_with_run, save_scores, run_id)
+        self._calls = partial(_with_run, ledger.save_calls, run_id)
 
-    async def explanation(
-        self,
-        collection: Collection,
-        key: str,
-        explanation: Explanation,
-        *,
-        parent_id: int | None = None,
-        ngrams: Sequence[Ngram] = (),
-    ) -> int:
-        """Add an explanation or the record of a failed one, with the n-grams that it is made of; returns its row.
+    async def explanation(self, entry: NewExplanation) -> int:
+        """Add an explanation or the record of a failed one; returns its row.
 
         Raises:
             CatalogueError: the collection has no such neuron, or a number is not finite.
         """
+        return await self._writer.do(self._explanations, entry)
 
-        def write(connection: Connection) -> int:
-            neuron_id = reader.neuron_id(connection, collection, explanation.neuron)
-            if ngrams:
-                polarity = explanation.neuron.polarity
-                results.save_ngrams(connection, collection, neuron_id, polarity, ngrams)
-            return results.save_explanation(
-                connection, self.run_id, collection.id, neuron_id, key, explanation, parent_id
-            )
-
-        return await self._writer.do(write)
-
-    async def simulation(
-        self, explanation_id: int, key: str, split: Split, simulation: Simulation
-    ) -> int:
+    async def simulation(self, entry: NewSimulation) -> int:
         """Add a simulation with its failed spans; returns its row.
 
         Raises:
             CatalogueError: a level is not finite.
         """
-        return await self._writer.do(
-            lambda connection: results.save_simulation(
-                connection, self.run_id, explanation_id, key, split, simulation
-            )
-        )
+        return await self._writer.do(self._simulations, entry)
 
-    async def scores(
-        self,
-        explanation_id: int,
-        simulation_id: int,
-        key: str,
-        split: Split,
-        scores: Sequence[Score],
-        simulation: Simulation,
-    ) -> None:
+    async def scores(self, entry: NewScores) -> None:
         """Add scores, except those that are there by key, explanation and scorer.
 
         Raises:
             CatalogueError: a number is not finite.
         """
-        await self._writer.do(
-            lambda connection: results.save_scores(
-                *(connection, self.run_id, explanation_id, simulation_id, key, split, scores),
-                simulation,
-            )
-        )
+        await self._writer.do(self._scores, entry)
 
     async def call(self, call: Call) -> int:
         """Add a call to the ledger; returns its row."""
-        return await self._writer.do(lambda c: ledger.save_call(c, self.run_id, call))
+        return await self._writer.do(self._calls, call)
 
     async def probe(self, model: str, endpoint: str, capabilities: Mapping[str, Any]) -> None:
         """Add what a server was found to be able to do."""
-        await self._writer.do(
+        await self._one(
             lambda c: ledger.save_probe(c, self.run_id, model, endpoint, capabilities)
         )
 
     async def waiting(self, request: Waiting) -> None:
         """Add a request that waits for the answer of an offline batch."""
-        await self._writer.do(lambda c: outbox.put(c, self.run_id, request))
+        await self._one(lambda c: outbox.put(c, self.run_id, request))
 
     async def take_unusable(self, request_sha256: str) -> outbox.Unusable | None:
         """An unusable answer of an offline batch, once."""
-        return await self._writer.do(lambda c: outbox.take_unusable(c, request_sha256))
+        return await self._one(lambda c: outbox.take_unusable(c, request_sha256))
 
     async def sign_of_life(self, counts: Mapping[str, int], progress: Mapping[str, Any]) -> None:
         """Write how far the run is."""
-        await self._writer.do(lambda c: runs.sign_of_life(c, self.run_id, counts, progress))
+        await self._one(lambda c: runs.sign_of_life(c, self.run_id, counts, progress))
 
     async def close(self) -> None:
         """Write what is still in line, and end."""
         await self._writer.close()
+
+    async def _one(self, write: Callable[[Connection], T]) -> T:
+        """Write something that is seldom written."""
+        return await self._writer.do(_each, write)
+
+
+def _with_run(
+    save: Callable[[Connection, int, Sequence[T]], list[Result]],
+    run_id: int,
+    connection: Connection,
+    entries: Sequence[T],
+) -> list[Result]:
+    return save(connection, run_id, entries)
+
+
+def _each(connection: Connection, writes: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+    return [write(connection) for write in writes]

@@ -26,7 +26,7 @@ from sqlmodel import col
 
 from neuroexplain.catalogue import codec, grammar, tables
 from neuroexplain.catalogue.grammar import Query, Term
-from neuroexplain.catalogue.results import superseded
+from neuroexplain.catalogue.explanations import superseded
 from neuroexplain.errors import CatalogueError, QueryError, unknown
 from neuroexplain.records import NeuronId
 

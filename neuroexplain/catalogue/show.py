@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 from sqlmodel import col
 
-from neuroexplain.catalogue import reader, results, sketches, tables
+from neuroexplain.catalogue import explanations, reader, simulations, sketches, tables
 from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.records import SPLITS, Exemplar, Floats, NeuronId
 
@@ -89,7 +89,7 @@ def _explanations(
     rows = connection.execute(
         select(table)
         .filter_by(collection_id=collection_id, neuron_id=neuron, polarity=polarity)
-        .where(~results.superseded(table))
+        .where(~explanations.superseded(table))
         .order_by(col(table.id))
     ).all()
     ids = [row.id for row in rows]
@@ -146,7 +146,7 @@ def _simulation(connection: Connection, spans: SpanReader, row: Row[Any]) -> lis
     failures = connection.execute(select(table).filter_by(simulation_id=row.id)).all()
     lost = spans.read(connection, corpus_id, [f.span for f in failures])
     entries: list[tuple[Any, Floats | None, str | None]] = [
-        (s.span, s.expected, None) for s in results.simulated(connection, spans, corpus_id, row)
+        (s.span, s.expected, None) for s in simulations.simulated(connection, spans, corpus_id, row)
     ]
     entries += [(lost[f.span], None, f.reason) for f in failures]
     return [

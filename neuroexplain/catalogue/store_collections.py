@@ -11,7 +11,7 @@ from neuroexplain.catalogue.reader import Collection
 from neuroexplain.catalogue.sketches import TokenResponse
 from neuroexplain.catalogue.store_file import StoreFile
 from neuroexplain.recorded import LayerCollection, SubjectInfo, TokenCorpus
-from neuroexplain.records import Evidence, Exemplar, NeuronId, Split, TokenSpan
+from neuroexplain.records import Evidence, Exemplar, NeuronId, Placed, Split, TokenSpan
 
 
 class CollectionStore(StoreFile):
@@ -90,6 +90,18 @@ class CollectionStore(StoreFile):
             return reader.exemplars(
                 connection, self._spans, collection, row, neuron.polarity, [split]
             )
+
+    def places(
+        self, collection: Collection, neuron: NeuronId, split: Split
+    ) -> tuple[Placed, ...]:
+        """Where a neuron's exemplars of one split have their places, without the activations.
+
+        Raises:
+            CatalogueError: the neuron was not recorded; the message has the valid layers or indices.
+        """
+        with self._database.lookup() as connection:
+            row = reader.neuron_id(connection, collection, neuron)
+            return reader.places(connection, self._spans, collection, row, neuron.polarity, split)
 
     def token_responses(self, collection: Collection, neuron: NeuronId) -> list[TokenResponse]:
         """The token ids on which a neuron is strongest on average, strongest first; empty where no tokens were sampled.

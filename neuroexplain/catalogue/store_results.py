@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from sqlmodel import col
 
-from neuroexplain.catalogue import reader, results, tables
+from neuroexplain.catalogue import explanations, reader, simulations, tables
+from neuroexplain.catalogue import scores as scores_
+from neuroexplain.catalogue.explanations import ExplanationRef, NewExplanation
 from neuroexplain.catalogue.reader import Collection
-from neuroexplain.catalogue.results import ExplanationRef, KnownSimulation
+from neuroexplain.catalogue.scores import NewScores
+from neuroexplain.catalogue.simulations import KnownSimulation, NewSimulation
 from neuroexplain.catalogue.store_file import StoreFile
 from neuroexplain.errors import CatalogueError
 from neuroexplain.records import Explanation, NeuronId, Ngram, Score, Simulation, Split
@@ -31,31 +34,29 @@ class ResultStore(StoreFile):
             CatalogueError: the collection has no such neuron, or a number is not finite.
         """
         with self._database.writing() as connection:
-            neuron_id = reader.neuron_id(connection, collection, explanation.neuron)
-            return results.save_explanation(
-                connection, run_id, collection.id, neuron_id, key, explanation, parent_id
-            )
+            entry = NewExplanation(collection, key, explanation, parent_id)
+            return explanations.save_explanations(connection, run_id, [entry])[0]
 
     def known_explanations(self, keys: Sequence[str]) -> dict[str, int]:
         """Rows of the newest good explanations of some keys."""
         with self._database.lookup() as connection:
-            return results.known_explanations(connection, keys)
+            return explanations.known_explanations(connection, keys)
 
     def known_simulations(self, keys: Sequence[str]) -> dict[str, KnownSimulation]:
         """The newest simulations of some keys; those without failed spans first."""
         with self._database.lookup() as connection:
-            return results.known_simulations(connection, keys)
+            return simulations.known_simulations(connection, keys)
 
     def newest_score_keys(self, explanation_id: int, split: Split) -> dict[str, str]:
         """Keys of an explanation's newest scores, by scorer."""
         with self._database.lookup() as connection:
-            return results.newest_score_keys(connection, explanation_id, split)
+            return scores_.newest_score_keys(connection, explanation_id, split)
 
     def find_explanation(self, key: str) -> tuple[int, Explanation] | None:
         """The newest good explanation of a key."""
         with self._database.reading() as connection:
             condition = col(tables.Explanation.key) == key
-            return next(iter(results.find_explanations(connection, condition)), None)
+            return next(iter(explanations.find_explanations(connection, condition)), None)
 
     def explanations(
         self,
@@ -71,7 +72,7 @@ class ResultStore(StoreFile):
         conditions = [col(column) == value for column, value in wanted if value is not None]
         with self._database.reading() as connection:
             inside = col(tables.Explanation.collection_id) == collection.id
-            return results.find_explanations(connection, inside, *conditions)
+            return explanations.find_explanations(connection, inside, *conditions)
 
     def explanation(self, number: int) -> Explanation:
         """One good explanation by its row.
@@ -81,7 +82,7 @@ class ResultStore(StoreFile):
         """
         with self._database.reading() as connection:
             condition = col(tables.Explanation.id) == number
-            found = next(iter(results.find_explanations(connection, condition)), None)
+            found = next(iter(explanations.find_explanations(connection, condition)), None)
         if found is None:
             raise CatalogueError(f"the catalogue has no explanation {number}")
         return found[1]
@@ -91,12 +92,12 @@ class ResultStore(StoreFile):
     ) -> list[ExplanationRef]:
         """Every good explanation from a collection, or a layer of it, the newest of every key, without texts and data."""
         with self._database.reading() as connection:
-            return results.explanation_refs(connection, collection.id, layer)
+            return explanations.explanation_refs(connection, collection.id, layer)
 
     def explainers(self, collection: Collection, layer: int | None = None) -> dict[str, int]:
         """Explainers of the good explanations from a collection, and how many there are of each."""
         with self._database.reading() as connection:
-            return results.explainers(connection, collection.id, layer)
+            return explanations.explainers(connection, collection.id, layer)
 
     def simulation(self, number: int) -> Simulation:
         """One simulation by its row, with its failed spans.
@@ -104,8 +105,8 @@ class ResultStore(StoreFile):
         Raises:
             CatalogueError: there is no such row.
         """
-        with self._database.reading() as connection:
-            return results.simulation(connection, self._spans, number)
+        with self._database.lookup() as connection:
+            return simulations.simulation(connection, self._spans, number)
 
     def save_simulation(
         self, run_id: int, explanation_id: int, key: str, split: Split, simulation: Simulation
@@ -116,9 +117,8 @@ class ResultStore(StoreFile):
             CatalogueError: a level is not finite.
         """
         with self._database.writing() as connection:
-            return results.save_simulation(
-                connection, run_id, explanation_id, key, split, simulation
-            )
+            entry = NewSimulation(explanation_id, key, split, simulation)
+            return simulations.save_simulations(connection, run_id, [entry])[0]
 
     def find_simulation(self, key: str, *, partial: bool = False) -> tuple[int, Simulation] | None:
         """The newest simulation of a key in which no span failed; levels are as stored, in float16.
@@ -128,7 +128,7 @@ class ResultStore(StoreFile):
             partial: where there is none without failures, the newest one with its failed spans.
         """
         with self._database.reading() as connection:
-            return results.find_simulation(connection, self._spans, key, partial)
+            return simulations.find_simulation(connection, self._spans, key, partial)
 
     def save_scores(
         self,
@@ -145,10 +145,13 @@ class ResultStore(StoreFile):
         Raises:
             CatalogueError: a number is not finite.
         """
+        entry = NewScores(
+            *(explanation_id, simulation_id, key, split, scores),
+            simulator=simulation.simulator,
+            llm=simulation.llm,
+        )
         with self._database.writing() as connection:
-            results.save_scores(
-                connection, run_id, explanation_id, simulation_id, key, split, scores, simulation
-            )
+            scores_.save_scores(connection, run_id, [entry])
 
     def save_ngrams(
         self, collection: Collection, neuron: NeuronId, ngrams: Sequence[Ngram]
@@ -160,4 +163,4 @@ class ResultStore(StoreFile):
         """
         with self._database.writing() as connection:
             row = reader.neuron_id(connection, collection, neuron)
-            results.save_ngrams(connection, collection, row, neuron.polarity, ngrams)
+            explanations.save_ngrams(connection, collection, row, neuron.polarity, ngrams)

@@ -108,7 +108,7 @@ class RunStore(StoreFile):
     def save_call(self, run_id: int | None, call: Call) -> int:
         """Add a language model call to the ledger; returns its row."""
         with self._database.writing() as connection:
-            return ledger.save_call(connection, run_id, call)
+            return ledger.save_calls(connection, run_id, [call])[0]
 
     def retire(self, requests: Sequence[str]) -> int:
         """Answer some requests from the ledger no more, though it keeps the replies; returns how many there were."""

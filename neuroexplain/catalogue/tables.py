@@ -249,7 +249,6 @@ class LlmCall(SQLModel, table=True):
             *("run_id", "purpose", "prompt_tokens", "completion_tokens", "cached_tokens"),
             "cost_nano",
         ),
-        Index("llm_call_source_id", "source_id"),
     )
     id: int = _id()
     request: bytes

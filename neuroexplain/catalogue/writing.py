@@ -22,8 +22,11 @@ from neuroexplain.errors import CatalogueError
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-Write = Callable[[Connection], Any]
+Payload = TypeVar("Payload")
+Result = TypeVar("Result")
+Write = Callable[[Connection, Sequence[Payload]], Sequence[Result]]
+"""Writes things of one kind, and returns a result for each."""
+_Entry = tuple[Write[Any, Any], Any, asyncio.Future[Any]]
 
 LINGER = 0.005
 """Seconds in which results gather before they are written."""
@@ -55,33 +58,38 @@ class Writer:
         self._on_trouble = on_trouble
         self._reserve = Reserve(database.path, name)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="catalogue-writer")
-        self._line: deque[tuple[Write, asyncio.Future[Any]]] = deque()
+        self._line: deque[_Entry] = deque()
         self._came = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
 
-    async def do(self, write: Callable[[Connection], T]) -> T:
-        """Write something, and return what it made once it is safe in the file.
+    async def do(self, write: Write[Payload, Result], payload: Payload) -> Result:
+        """Write something, and return what came of it once it is safe in the file.
 
         Args:
-            write: gets a connection in a transaction. It may be called a second time, after the first was undone.
+            write: gets a connection in a transaction, and the payloads of all that is written by it at this time. It may be
+                called again, after the first call was undone.
+            payload: what is to be written.
 
         Raises:
             CatalogueError: it cannot be written; whatever was written together with it is not affected.
         """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._line.append((write, future))
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._line.append((write, payload, future))
         self._came.set()
-        if self._task is None:
-            self._task = asyncio.create_task(self._work())
+        if not self._tasks:
+            # Two, so that the thread has its next transaction while the results of the last are handed out.
+            self._tasks = [asyncio.create_task(self._work()) for _ in range(2)]
         return await future
 
     async def close(self) -> None:
         """Write what is in line, and end."""
-        if self._task is not None:
-            while self._line:
-                await asyncio.sleep(LINGER)
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        while self._line:
+            await asyncio.sleep(LINGER)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._under_way)
         self._thread.shutdown()
         self._reserve.release()
         self._database.shorten_log()
@@ -91,19 +99,23 @@ class Writer:
             await self._came.wait()
             await asyncio.sleep(LINGER)
             entries = [self._line.popleft() for _ in range(min(BATCH, len(self._line)))]
-            # Shielded: a run that ends while a transaction is under way still learns how that came out.
-            await asyncio.shield(self._write(entries))
             if not self._line:
                 self._came.clear()
+            if entries:
+                # Shielded: a run that ends while a transaction is under way still learns how that came out.
+                writing = asyncio.create_task(self._write(entries))
+                self._under_way.add(writing)
+                writing.add_done_callback(self._under_way.discard)
+                await asyncio.shield(writing)
 
-    async def _write(self, entries: Sequence[tuple[Write, asyncio.Future[Any]]]) -> None:
+    async def _write(self, entries: Sequence[_Entry]) -> None:
         """All in one transaction; where that fails, each in its own, so that one does not spoil the others."""
-        values = await self._in_thread([write for write, _ in entries])
+        values = await self._in_thread(entries)
         if isinstance(values, BaseException) and len(entries) > 1:
             for entry in entries:
                 await self._write([entry])
             return
-        for place, (_, future) in enumerate(entries):
+        for place, (_, _, future) in enumerate(entries):
             if future.done():  # whoever brought it no longer waits
                 continue
             if isinstance(values, BaseException):
@@ -111,18 +123,18 @@ class Writer:
             else:
                 future.set_result(values[place])
 
-    async def _in_thread(self, writes: Sequence[Write]) -> list[Any] | BaseException:
-        work = asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, writes)
+    async def _in_thread(self, entries: Sequence[_Entry]) -> list[Any] | BaseException:
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, entries)
         outcomes = await asyncio.gather(work, return_exceptions=True)
         found: list[Any] | BaseException = outcomes[0]
         return found
 
-    def _transaction(self, writes: Sequence[Write]) -> list[Any]:
+    def _transaction(self, entries: Sequence[_Entry]) -> list[Any]:
         give_up = time.monotonic() + PATIENCE
         while True:
             try:
                 with self._database.writing() as connection:
-                    return [write(connection) for write in writes]
+                    return _written(connection, entries)
             except NoRoomError as error:
                 if not self._reserve.release():
                     raise
@@ -131,6 +143,19 @@ class Writer:
                 if time.monotonic() > give_up:
                     raise
                 log.warning("waiting: %s", error)
+
+
+def _written(connection: Connection, entries: Sequence[_Entry]) -> list[Any]:
+    """The results of entries, those of one kind written together."""
+    kinds: dict[Write[Any, Any], list[int]] = {}
+    for place, (write, _, _) in enumerate(entries):
+        kinds.setdefault(write, []).append(place)
+    results: list[Any] = [None] * len(entries)
+    for write, places in kinds.items():
+        made = write(connection, [entries[place][1] for place in places])
+        for place, result in zip(places, made, strict=True):
+            results[place] = result
+    return results
 
 
 class Reserve:

@@ -238,6 +238,12 @@ scoring = several(
         default=20,
     ),
     option("--bootstrap", "Resamples for the interval.", type=int, default=1000),
+    option(
+        "--processes",
+        "Processes that compute scores beside this one; 0 for none.  [default: 1 for many neurons]",
+        type=click.IntRange(0),
+        default=None,
+    ),
 )
 
 

@@ -54,6 +54,7 @@ def execution(values: dict[str, Any]) -> Any:
         threads=values.get("threads"),
         tries=values.get("tries", 6),
         timeout=values.get("timeout", 300.0),
+        processes=values.get("processes"),
         servers=tuple(values.get("base_url") or ()),
         probe=not values.get("no_probe", False),
         max_cost=values.get("max_cost"),

@@ -54,25 +54,23 @@ class TokenActivation:
         failure = dead(evidence)
         if failure is not None:
             return self._explanation(evidence, None, "", failure)
-        prompt = self.prompt(evidence)
-        reply = await self.llm.chat(
-            Request(
-                messages=prompt.messages,
-                purpose="explain",
-                max_tokens=self.max_tokens,
-                temperature=self.temperature,
-                seed=seed,
-            )
+        request = Request(
+            messages=self.prompt(evidence).messages,
+            purpose="explain",
+            max_tokens=self.max_tokens,
+            temperature=self.temperature,
+            seed=seed,
         )
+        reply = await self.llm.chat(request)
         text, reason = first_sentence(reply)
         failure = (
             None if text else Failure("explain", reason, "no sentence in the reply", reply.text)
         )
-        return self._explanation(evidence, prompt, text, failure)
+        return self._explanation(evidence, request.prompt_sha256, text, failure)
 
     def prompt(self, evidence: Evidence) -> Prompt:
         """The rendered chat: instructions, few-shot neurons, then this neuron's spans."""
-        top = [e for e in evidence.exemplars if e.kind == "top"][: self.examples]
+        top = evidence.of_kind("top")[: self.examples]
         own = windows(top, evidence, self.window)
         return Prompt(
             messages=(*_opening(self.shots), Message("user", _user(own))),
@@ -81,7 +79,7 @@ class TokenActivation:
         )
 
     def _explanation(
-        self, evidence: Evidence, prompt: Prompt | None, text: str, failure: Failure | None
+        self, evidence: Evidence, prompt_sha256: str | None, text: str, failure: Failure | None
     ) -> Explanation:
         return Explanation(
             neuron=evidence.neuron,
@@ -91,7 +89,7 @@ class TokenActivation:
             llm=self.llm.spec,
             settings=chosen(self),
             template_sha256=self.template_sha256,
-            prompt_sha256=prompt.sha256 if prompt else None,
+            prompt_sha256=prompt_sha256,
             failure=failure,
         )
 

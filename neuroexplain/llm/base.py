@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from neuroexplain.records import Floats
 from neuroexplain.records import Reply as Reply
-from neuroexplain.templates import Message
+from neuroexplain.templates import Message, messages_json, prompt_sha256
 
 Purpose = Literal["explain", "simulate", "repair", "probe"]
 
@@ -28,24 +28,25 @@ class Request:
     seed: int = 0
     sample: int = 0
     """Number of the sample among several of the same prompt; keeps their ledger entries apart."""
-    schema: Mapping[str, Any] | None = None
-    """JSON schema of the reply. A server that knows none is asked for JSON, or for text: the reader stays strict."""
+    schema: str | None = None
+    """JSON schema of the reply, as JSON. A server that knows none is asked for JSON, or for text: the reader stays strict."""
 
     @cached_property
     def messages_json(self) -> str:
         """The messages as servers want them: sent, hashed and kept, it is made once."""
         return messages_json(self.messages)
 
+    @property
+    def prompt_sha256(self) -> str:
+        """Hash of the rendered prompt; that of `Prompt.sha256`."""
+        return prompt_sha256(self.messages_json)
+
     def as_json(self) -> str:
         """All that decides the reply, as JSON in one form."""
-        settings = {
-            "max_tokens": self.max_tokens,
-            "temperature": self.temperature,
-            "seed": self.seed,
-            "sample": self.sample,
-            "schema": self.schema,
-        }
-        return f'{_canonical(settings)[:-1]},"messages":{self.messages_json}}}'
+        settings = _settings(
+            self.max_tokens, self.temperature, self.seed, self.sample, self.schema
+        )
+        return f'{settings[:-1]},"messages":{self.messages_json}}}'
 
     def sha256(self, model: str) -> str:
         """Content address of the call; `model` is `LLM.identity`, which holds the endpoint too."""
@@ -81,6 +82,11 @@ class MarkedRequest:
         """The text as the only turn, as JSON."""
         return messages_json(self.messages)
 
+    @property
+    def prompt_sha256(self) -> str:
+        """Hash of the text as the only turn."""
+        return prompt_sha256(self.messages_json)
+
     @cached_property
     def text(self) -> str:
         """The whole text."""
@@ -92,9 +98,20 @@ class MarkedRequest:
         return (Message("user", self.text),)
 
 
-def messages_json(messages: Sequence[Message]) -> str:
-    """Messages as servers want them, in ASCII."""
-    return json.dumps([{"role": m.role, "content": m.text} for m in messages])
+@lru_cache(256)
+def _settings(
+    max_tokens: int, temperature: float, seed: int, sample: int, schema: str | None
+) -> str:
+    """What decides a reply beside the messages; the same for thousands of requests."""
+    return _canonical(
+        {
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "seed": seed,
+            "sample": sample,
+            "schema": schema,
+        }
+    )
 
 
 def _canonical(body: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 from neuroexplain.errors import AwaitedError, LLMPermanentError, LLMReplyError
 from neuroexplain.llm.base import Purpose, Reply, Request
 from neuroexplain.records import Waiting
-from neuroexplain.templates import Message, Prompt
+from neuroexplain.templates import Message
 
 
 class Unusable(Protocol):
@@ -69,7 +69,7 @@ class BatchLLM:
         await self._put(
             Waiting(
                 request_sha256=key,
-                prompt_sha256=Prompt(request.messages, template="", template_sha256="").sha256,
+                prompt_sha256=request.prompt_sha256,
                 model=self.identity,
                 purpose=request.purpose,
                 body=request.as_json(),

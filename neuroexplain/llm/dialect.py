@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from neuroexplain.llm.base import Request
@@ -29,7 +30,8 @@ class Dialect:
         self, model: str, request: Request, extra: Mapping[str, Any] | None = None
     ) -> bytes:
         """The whole body of a chat request, as it is sent; see `body`."""
-        settings = json.dumps(self.body(model, request, extra))
+        bare = (request.max_tokens, request.temperature, request.seed, request.sample)
+        settings = _settings(self, model, bare, request.schema, json.dumps(extra or {}))
         return f'{settings[:-1]}, "messages": {request.messages_json}}}'.encode()
 
     def body(
@@ -55,10 +57,10 @@ class Dialect:
             del body[name]
         return body | dict(extra or {})
 
-    def _format(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+    def _format(self, schema: str) -> dict[str, Any]:
         if self.form == "json_object":
             return {"type": "json_object"}
-        named = {"name": "reply", "strict": True, "schema": dict(schema)}
+        named = {"name": "reply", "strict": True, "schema": json.loads(schema)}
         return {"type": "json_schema", "json_schema": named}
 
     def optional(self, body: Mapping[str, Any]) -> list[str]:
@@ -72,3 +74,17 @@ class Dialect:
         if name == "response_format":
             return replace(self, form=FORMS[FORMS.index(self.form) + 1])
         return replace(self, refused=self.refused | {name})
+
+
+@lru_cache(256)
+def _settings(
+    dialect: Dialect,
+    model: str,
+    bare: tuple[int, float, int, int],
+    schema: str | None,
+    extra: str,
+) -> str:
+    """A body without messages as JSON; the same for thousands of requests."""
+    max_tokens, temperature, seed, sample = bare
+    request = Request((), "explain", max_tokens, temperature, seed, sample, schema)
+    return json.dumps(dialect.body(model, request, json.loads(extra)))

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import Mapping
 from typing import Any
-
-import httpx2
-import openai
 
 from neuroexplain.errors import LLMError, LLMPermanentError, LLMUnavailableError
 from neuroexplain.llm import replies
@@ -19,25 +15,20 @@ from neuroexplain.llm.base import Request
 from neuroexplain.llm.dialect import Dialect
 from neuroexplain.llm.pace import Pace
 from neuroexplain.llm.replies import Completion, Response
+from neuroexplain.llm.wire import Got, Kind, WireError, wire
 
 log = logging.getLogger(__name__)
 
-# Idle connections are dropped before servers do it (uvicorn: after 5 s): a request on a closed one fails.
-# No number at all would mean a hundred to aiohttp; how many there are is the business of `Pace`.
-_LIMITS = httpx2.Limits(
-    max_connections=10_000, max_keepalive_connections=10_000, keepalive_expiry=3.0
-)
 _STALE = 3
 """Requests in a row that may fail because a kept connection had been closed, before that counts as a failure."""
 _FIRST_REST, _LONGEST_REST = 1.0, 60.0
 """Seconds that a server is left alone after it has failed, doubled from failure to failure."""
+_NO_HEADERS: dict[str, str] = {}
+_PROBE = {"X-Neuroexplain": "probe"}
 
 
 class Endpoint:
     """One server; keeps connections, so it belongs to one event loop and must be closed.
-
-    The openai client makes the transport and knows the headers; chats go past its own request and response models, which
-    cost several times as much as all the rest of a call.
 
     Args:
         address: where it is.
@@ -45,7 +36,7 @@ class Endpoint:
         timeout: seconds for one request, from sending to the last byte.
         concurrency: requests in flight at most.
         extra: further parameters of every chat.
-        http_client: transport to use; by default aiohttp where it is installed, else httpx2.
+        transport: `aiohttp` or `openai`; by default the first, where it is installed.
 
     Raises:
         LLMPermanentError: it needs a key and there is none, or one that cannot be sent.
@@ -59,7 +50,7 @@ class Endpoint:
         timeout: float,
         concurrency: int,
         extra: Mapping[str, Any] | None = None,
-        http_client: httpx2.AsyncClient | None = None,
+        transport: str | None = None,
     ) -> None:
         self.address = address
         self.url = address.url
@@ -71,19 +62,7 @@ class Endpoint:
         self._extra = dict(extra or {})
         self._timeout = timeout
         self._key = address.secret()
-        self._http = http_client or _transport()
-        self.client = openai.AsyncOpenAI(
-            api_key=self._key or "none",
-            base_url=self.url,
-            max_retries=0,  # the policy in retry.py is the only one
-            timeout=httpx2.Timeout(timeout, connect=min(10.0, timeout)),
-            http_client=self._http,
-        )
-        self._headers = _headers(self.client)
-        self._urls: dict[str, httpx2.URL] = {}
-        connect = min(10.0, timeout)
-        limits = {"connect": connect, "read": timeout, "write": timeout, "pool": timeout}
-        self._extensions = {"timeout": limits}
+        self._wire = wire(self.url, self._key or "none", timeout=timeout, kind=transport)
         self._resting_until = 0.0
         self._rest = _FIRST_REST
         self._told_limits = False
@@ -149,24 +128,18 @@ class Endpoint:
         Raises:
             LLMUnavailableError: no whole response came.
         """
-        url = self._urls.setdefault(path, httpx2.URL(self.url + path))
-        headers = self._headers
-        if probe:
-            headers = httpx2.Headers({**headers, "X-Neuroexplain": "probe"})
+        headers = _PROBE if probe else _NO_HEADERS
         for left in reversed(range(_STALE + 1)):
             try:
                 async with asyncio.timeout(self._timeout):
-                    # Made here, because the transport's client takes longer to put one together than to send it.
-                    request = httpx2.Request(
-                        method, url, headers=headers, content=body, extensions=self._extensions
-                    )
-                    got = await self._http.send(request)
-            except (httpx2.TransportError, OSError, TimeoutError) as error:
-                failure = self._unreachable(error)
+                    got = await self._wire.send(method, path, body, headers)
+            except WireError as error:
                 # No more connections can have been kept than were answered on.
-                if not (failure.stale and left and self._kept):
-                    raise failure from None
+                if not (error.kind == "closed" and left and self._kept):
+                    raise self._unreachable(error.kind) from None
                 self._kept -= 1
+            except TimeoutError:
+                raise self._unreachable("late") from None
             else:
                 self._kept += 1
                 return self._response(got)
@@ -184,54 +157,29 @@ class Endpoint:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.client.close()
+        await self._wire.close()
 
-    def _response(self, got: httpx2.Response) -> Response:
+    def _response(self, got: Got) -> Response:
         text = got.text
-        if got.status_code >= 300 and self._key:
+        if got.status >= 300 and self._key:
             text = text.replace(self._key, "[key]")  # some servers repeat what they were sent
-        if not self._told_limits and got.status_code < 300:
+        if not self._told_limits and got.status < 300:
             self._told_limits = True
             rpm, tpm = replies.rate_limits(got.headers)
             self.pace.limit(rpm=rpm, tpm=tpm)
-        return Response(self.url, got.status_code, got.headers, text)
+        return Response(self.url, got.status, got.headers, text)
 
-    def _unreachable(self, error: BaseException) -> LLMUnavailableError:
-        # aiohttp's errors arrive under the wrong httpx names, so the causes decide.
-        causes: list[BaseException] = [error]
-        while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
-            causes.append(cause)
-        refusals = (httpx2.ConnectError, ConnectionRefusedError, socket.gaierror)
-        if any(isinstance(cause, refusals) for cause in causes):
-            return LLMUnavailableError(
-                f"nothing answers at {self.url}; is the server running?", reason="unreachable"
-            )
-        if any(isinstance(cause, TimeoutError) for cause in causes):
-            return LLMUnavailableError(
-                f"no complete answer from {self.url} within {self._timeout:g} s", reason="timed_out"
-            )
+    def _unreachable(self, kind: Kind) -> LLMUnavailableError:
+        match kind:
+            case "refused":
+                return LLMUnavailableError(
+                    f"nothing answers at {self.url}; is the server running?", reason="unreachable"
+                )
+            case "late":
+                return LLMUnavailableError(
+                    f"no complete answer from {self.url} within {self._timeout:g} s",
+                    reason="timed_out",
+                )
         return LLMUnavailableError(
-            f"the connection to {self.url} broke off",
-            reason="connection_lost",
-            retry_after=0.0,
-            stale=_before_any_answer(causes),
+            f"the connection to {self.url} broke off", reason="connection_lost", retry_after=0.0
         )
-
-
-def _before_any_answer(causes: list[BaseException]) -> bool:
-    """Whether a connection ended before the first byte: most often one that was kept and closed by the server."""
-    names = {type(cause).__name__ for cause in causes}
-    words = " ".join(str(cause) for cause in causes)
-    return "ServerDisconnectedError" in names or "without sending a response" in words
-
-
-def _headers(client: openai.AsyncOpenAI) -> httpx2.Headers:
-    made = {**client.default_headers, **client.auth_headers}
-    return httpx2.Headers({name: value for name, value in made.items() if isinstance(value, str)})
-
-
-def _transport() -> httpx2.AsyncClient:
-    try:
-        return openai.DefaultAioHttpClient(limits=_LIMITS)
-    except RuntimeError:  # openai's way to say that aiohttp is not installed
-        return openai.DefaultAsyncHttpxClient(limits=_LIMITS)

@@ -17,7 +17,6 @@ from neuroexplain.llm.budget import Budget
 from neuroexplain.llm.prices import Price
 from neuroexplain.llm.tokens import estimate_chat
 from neuroexplain.records import Call, Floats, Usage
-from neuroexplain.templates import Prompt
 
 Asked = TypeVar("Asked", Request, MarkedRequest)
 
@@ -213,7 +212,7 @@ def _call(request: Request | MarkedRequest, key: str, identity: str) -> Call:
         request_sha256=key,
         purpose=request.purpose,
         model=identity,
-        prompt_sha256=Prompt(request.messages, template="", template_sha256="").sha256,
+        prompt_sha256=request.prompt_sha256,
         messages=request.messages_json,
         status="failed",
         reply=None,

@@ -10,8 +10,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import httpx2
-
 from neuroexplain.errors import LLMError, LLMPermanentError, LLMUnavailableError, StoppingError
 from neuroexplain.llm import retry
 from neuroexplain.llm.addresses import Address, addresses, name_of
@@ -44,7 +42,7 @@ class OpenAIChat:
         wait_max: seconds; bound of any such wait.
         total: seconds from the start of a chat, after which no try is started.
         extra: further parameters of every chat, such as `service_tier`; part of the identity.
-        http_client: transport to use; by default aiohttp where it is installed, else httpx2.
+        transport: `aiohttp` or `openai`; by default the first, where it is installed.
 
     Raises:
         ConfigError: a base URL is none.
@@ -63,7 +61,7 @@ class OpenAIChat:
         wait_max: float = 60.0,
         total: float = 900.0,
         extra: Mapping[str, Any] | None = None,
-        http_client: httpx2.AsyncClient | None = None,
+        transport: str | None = None,
     ) -> None:
         servers = _servers(base_url)
         self.model = model
@@ -76,7 +74,7 @@ class OpenAIChat:
                 timeout=timeout,
                 concurrency=concurrency,
                 extra=extra,
-                http_client=http_client,
+                transport=transport,
             )
             for server in servers
         ]

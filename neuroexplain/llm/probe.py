@@ -112,7 +112,7 @@ async def _kept(
     endpoint: Endpoint, form: Form, template: str, wanted: tuple[str, tuple[str, ...]] | None
 ) -> bool:
     request = Request(
-        (Message("user", render(f"probe/{template}.jinja")),), "probe", _ROOM, schema=_SCHEMA
+        (Message("user", render(f"probe/{template}.jinja")),), "probe", _ROOM, schema=json.dumps(_SCHEMA)
     )
     before = endpoint.dialect
     endpoint.dialect = replace(before, form=form)

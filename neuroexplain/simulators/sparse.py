@@ -22,6 +22,25 @@ from neuroexplain.templates import Message, render, template_hash
 TEMPLATE = "sparse"
 KEY = "fires"
 """Of the reply's list."""
+SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {
+            KEY: {
+                "type": "array",
+                "items": {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 0},
+                    "minItems": 2,
+                    "maxItems": 2,
+                },
+            }
+        },
+        "required": [KEY],
+        "additionalProperties": False,
+    }
+)
+"""The wanted reply as a strict JSON schema. `parse` is stricter still, but a server prepares a schema once, not for each length."""
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n?\s*```", re.DOTALL)
 
 
@@ -59,7 +78,7 @@ class SparseSimulator:
             messages=_messages(explanation.text, spans),
             purpose="simulate",
             max_tokens=self.max_tokens,
-            schema=schema(total),
+            schema=SCHEMA,
         )
         try:
             reply = await self.llm.chat(request)
@@ -79,18 +98,6 @@ class SparseSimulator:
             SpanSimulation(span, part)
             for span, part in zip(spans, np.split(levels, ends), strict=True)
         ]
-
-
-def schema(n_tokens: int) -> dict[str, Any]:
-    """The wanted reply as a strict JSON schema; `parse` is stricter still."""
-    number = {"type": "integer", "minimum": 0, "maximum": max(n_tokens, MAX_LEVEL)}
-    pair = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
-    return {
-        "type": "object",
-        "properties": {KEY: {"type": "array", "items": pair}},
-        "required": [KEY],
-        "additionalProperties": False,
-    }
 
 
 def parse(text: str, n_tokens: int) -> Floats:
@@ -152,11 +159,19 @@ def _pair(pair: object, n_tokens: int) -> tuple[int, float]:
 def _messages(explanation: str, spans: Sequence[TokenSpan]) -> tuple[Message, ...]:
     """The question; the tokens are numbered from 1 through all spans."""
     starts = accumulate(map(len, spans), initial=1)
-    numbered = [
-        (range(s, s + len(span)), span.tokens) for s, span in zip(starts, spans, strict=False)
-    ]
+    numbered = [_numbered(span, start) for start, span in zip(starts, spans, strict=False)]
     user = render(f"{TEMPLATE}/user.jinja", explanation=explanation, spans=numbered)
     return _system(), Message("user", user)
+
+
+def _numbered(span: TokenSpan, start: int) -> str:
+    """The tokens of a span, numbered from somewhere. Neurons share spans, and so the same text is wanted again and again."""
+    known = span.kept.get((TEMPLATE, start))
+    if known is None:
+        numbers = range(start, start + len(span))
+        known = render(f"{TEMPLATE}/span.jinja", numbers=numbers, tokens=span.tokens).rstrip("\n")
+        span.kept[TEMPLATE, start] = known
+    return known
 
 
 @cache

@@ -33,7 +33,7 @@ os.environ.setdefault("OPENAI_API_KEY", "none")
 import httpx2
 import openai
 
-from neuroexplain import Catalogue, api, run
+from neuroexplain import Catalogue, api, run, runner
 from neuroexplain.catalogue import Collection
 from neuroexplain.config import CollectConfig
 from neuroexplain.run import Execution
@@ -54,6 +54,16 @@ with serve(answer, latency=float(sys.argv[1]), log=sys.argv[2] == "log") as serv
     for line in sys.stdin:
         print(repr([r.body for r in server.requests if r.body][-1200:]) if line == "bodies\\n" else "", flush=True)
 """
+
+
+class NoJudge:
+    """Scores nothing."""
+
+    async def scores(self, case: Any) -> tuple[Any, ...]:
+        return ()
+
+    async def close(self) -> None:
+        return None
 
 
 @contextmanager
@@ -193,7 +203,7 @@ def throughput(arguments: argparse.Namespace) -> None:
                     seconds, spent = loop(bodies, calls, url, raw=name == "raw")
                     rates[name].append(calls / seconds)
                     cpu[name].append(spent / calls)
-                print(f"  {calls} calls: " + ", ".join(f"{n} {r[-1]:.0f}/s" for n, r in rates.items()), flush=True)
+                print(f"  {calls} calls: " + ", ".join(f"{n} {r[-1]:.0f}/s ({cpu[n][-1] * 1000:.2f} ms)" for n, r in rates.items()), flush=True)
     print(f"\n{'':24}{'requests/s':>12}{'CPU a call':>14}")
     for name, label in (("sweep", "this sweep"), ("create", "chat.completions.create"), ("raw", "raw path over aiohttp")):
         print(f"{label:24}{statistics.median(rates[name]):12.0f}{statistics.median(cpu[name]) * 1000:11.2f} ms")
@@ -224,8 +234,11 @@ def main() -> None:
     parser.add_argument("--neurons", type=int, default=10_000)
     parser.add_argument("--subject", default="minilm")
     parser.add_argument("--collected", help="catalogue to copy; without it, one is made")
+    parser.add_argument("--no-scores", action="store_true", help="leave the statistics out: calls, ledger, catalogue")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     arguments = parser.parse_args()
+    if arguments.no_scores:
+        runner._judge = lambda *_: NoJudge()  # type: ignore[assignment]
     throughput(arguments)
 
 

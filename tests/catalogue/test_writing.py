@@ -8,9 +8,10 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -24,8 +25,8 @@ INSERT = text("INSERT INTO llm_source (model, endpoint) VALUES (:model, 'e') RET
 Troubles = list[CatalogueError]
 
 
-def put(name: str) -> Callable[[Connection], int]:
-    return lambda connection: int(connection.execute(INSERT, {"model": name}).scalar_one())
+def put(connection: Connection, names: Sequence[str]) -> list[int]:
+    return [int(connection.execute(INSERT, {"model": name}).scalar_one()) for name in names]
 
 
 def names(path: Path) -> list[str]:
@@ -54,7 +55,7 @@ def test_what_is_returned_is_in_the_file(tmp_path: Path) -> None:
 
     async def use(writer: Writer) -> None:
         for name in ("a", "b"):
-            number = await writer.do(put(name))
+            number = await writer.do(put, name)
             with closing(sqlite3.connect(path)) as connection:  # another connection sees it
                 found = connection.execute("SELECT id FROM llm_source WHERE model = ?", (name,))
                 assert found.fetchone() == (number,)
@@ -70,12 +71,12 @@ def test_results_go_in_together_and_in_order(tmp_path: Path) -> None:
     async def use(writer: Writer) -> None:
         inner = writer._transaction
 
-        def counted(writes: list[Callable[[Connection], object]]) -> list[object]:
-            transactions.append(len(writes))
-            return inner(writes)
+        def counted(entries: Sequence[Any]) -> list[Any]:
+            transactions.append(len(entries))
+            return inner(entries)
 
-        writer._transaction = counted  # type: ignore[assignment]
-        numbers = await asyncio.gather(*(writer.do(put(str(n))) for n in range(500)))
+        writer._transaction = counted  # type: ignore[method-assign]
+        numbers = await asyncio.gather(*(writer.do(put, str(n)) for n in range(500)))
         assert numbers == sorted(numbers)
 
     write(tmp_path / "c.sqlite", use)
@@ -85,12 +86,12 @@ def test_results_go_in_together_and_in_order(tmp_path: Path) -> None:
 
 
 def test_one_that_cannot_be_written_does_not_spoil_the_others(tmp_path: Path) -> None:
-    def breaks(connection: Connection) -> int:
+    def breaks(connection: Connection, payloads: Sequence[str]) -> list[int]:
         connection.execute(INSERT, {"model": "half"})
         raise ValueError("broken")
 
     async def use(writer: Writer) -> None:
-        jobs = [writer.do(put("a")), writer.do(breaks), writer.do(put("b")), writer.do(put("a"))]
+        jobs = [writer.do(put, "a"), writer.do(breaks, "c"), writer.do(put, "b"), writer.do(put, "a")]
         found = await asyncio.gather(*jobs, return_exceptions=True)
         assert [type(f) for f in found] == [int, ValueError, int, CatalogueError]
         assert "refuses a row" in str(found[3])
@@ -101,7 +102,7 @@ def test_one_that_cannot_be_written_does_not_spoil_the_others(tmp_path: Path) ->
 
 def test_who_stops_waiting_takes_nothing_back(tmp_path: Path) -> None:
     async def use(writer: Writer) -> None:
-        waiting = [asyncio.create_task(writer.do(put(str(n)))) for n in range(3)]
+        waiting = [asyncio.create_task(writer.do(put, str(n))) for n in range(3)]
         await asyncio.sleep(0)
         waiting[1].cancel()
         found = await asyncio.gather(*waiting, return_exceptions=True)
@@ -114,7 +115,7 @@ def test_who_stops_waiting_takes_nothing_back(tmp_path: Path) -> None:
 def test_closing_writes_what_is_in_line(tmp_path: Path) -> None:
     async def use(writer: Writer) -> None:
         for n in range(200):
-            asyncio.get_running_loop().create_task(writer.do(put(str(n))))
+            asyncio.get_running_loop().create_task(writer.do(put, str(n)))
         await asyncio.sleep(0)
 
     write(tmp_path / "c.sqlite", use)
@@ -139,7 +140,7 @@ def test_another_process_that_keeps_the_catalogue_locked_is_waited_for(
         holder = threading.Thread(target=hold, args=(held,))
         holder.start()
         held.wait(5)
-        await writer.do(put("a"))
+        await writer.do(put, "a")
         holder.join()
 
     assert write(path, use) == []
@@ -158,9 +159,9 @@ def test_another_process_that_never_lets_go_is_an_error(
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(CatalogueError, match="locked by another process"):
-                await writer.do(put("a"))
+                await writer.do(put, "a")
             other.execute("ROLLBACK")
-        await writer.do(put("b"))
+        await writer.do(put, "b")
 
     write(path, use)
     assert names(path) == ["b"]
@@ -201,11 +202,11 @@ def test_replies_that_are_under_way_when_the_disk_fills_are_saved(tmp_path: Path
         asked: list[str] = []
 
         async def use(writer: Writer) -> None:
-            await writer.do(put("before"))
+            await writer.do(put, "before")
             fill(disk)
             for n in range(64):
                 asked.append(f"{n} {'x' * 20_000}")
-            await asyncio.gather(*(writer.do(put(name)) for name in asked))
+            await asyncio.gather(*(writer.do(put, name) for name in asked))
 
         troubles = write(path, use)
         assert [type(t) for t in troubles] == [NoRoomError]
@@ -219,7 +220,7 @@ def test_when_not_even_the_reserve_is_enough_the_rest_fails_with_a_clear_message
 
         async def use(writer: Writer) -> None:
             fill(disk)
-            large = (writer.do(put(f"{n} {'x' * 400_000}")) for n in range(64))
+            large = (writer.do(put, f"{n} {'x' * 400_000}") for n in range(64))
             found = await asyncio.gather(*large, return_exceptions=True)
             assert {type(f) for f in found} == {int, NoRoomError}
 
@@ -247,7 +248,7 @@ from tests.catalogue.test_writing import put
 async def main(catalogue):
     writer = Writer(catalogue._database, "test", print)
     async def one(n):
-        await writer.do(put(str(n)))
+        await writer.do(put, str(n))
         print(n, flush=True)
     await asyncio.gather(*(one(n) for n in range(100_000)))
 

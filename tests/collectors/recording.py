@@ -87,7 +87,7 @@ def assert_same(one: Any, two: Any, where: str = "") -> None:
     elif is_dataclass(one):
         for field in fields(one):
             assert_same(getattr(one, field.name), getattr(two, field.name), f"{where} {field.name}")
-    elif isinstance(one, tuple | list):
+    elif isinstance(one, Sequence) and not isinstance(one, str):
         assert len(one) == len(two), where
         for number, pair in enumerate(zip(one, two, strict=True)):
             assert_same(*pair, f"{where}[{number}]")

@@ -94,7 +94,7 @@ def test_loops_over_tokens_give_the_same(build: Build, size: int, polarity: int)
 
 def test_no_tokens_make_an_empty_table(build: Build) -> None:
     fires = build.exemplar(build.span("x"), [1.0])
-    nothing = replace(fires, span=build.span(["a"], first=1))
+    nothing = fires._replace(span=build.span(["a"], first=1))
     for exemplars in ((), (nothing,)):
         table = tabulate(replace(build.evidence([fires]), exemplars=exemplars), 500)
         assert (table.ids.tolist(), table.levels.tolist(), table.default) == ([], [], 0.0)

@@ -127,7 +127,7 @@ def test_every_sampling_setting_is_a_call_of_its_own(book: Book) -> None:
         replace(ASKED, seed=1),
         replace(ASKED, sample=1),
         replace(ASKED, max_tokens=8),
-        replace(ASKED, schema={"type": "object"}),
+        replace(ASKED, schema='{"type": "object"}'),
     ]
 
     async def use(llm: Any) -> Any:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
-import openai
 import pytest
 
 from neuroexplain.errors import (
@@ -28,7 +27,7 @@ from neuroexplain.testing import Answer, Response, completion, serve
 
 KEY = "sk-very-secret-123"
 ASKED = Request((Message("system", "Be brief."), Message("user", "Hi")), "explain", max_tokens=9)
-TRANSPORTS = {"aiohttp": openai.DefaultAioHttpClient, "httpx2": openai.DefaultAsyncHttpxClient}
+TRANSPORTS = ("aiohttp", "openai")
 Body = dict[str, Any]
 
 
@@ -38,7 +37,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
 
 
-@pytest.fixture(params=["aiohttp", "httpx2"])
+@pytest.fixture(params=TRANSPORTS)
 def transport(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if name == "aiohttp":
@@ -46,12 +45,12 @@ def transport(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def chat(url: str, *requests: Request, transport: str = "httpx2", **settings: Any) -> list[Reply]:
+def chat(url: str, *requests: Request, transport: str | None = None, **settings: Any) -> list[Reply]:
     """Answer some requests at once with a client that waits next to nothing between tries."""
     settings = {"wait_initial": 0.001, "wait_max": 0.002, "tries": 3, "timeout": 10.0} | settings
 
     async def run() -> list[Reply]:
-        llm = OpenAIChat("m", base_url=url, http_client=TRANSPORTS[transport](), **settings)
+        llm = OpenAIChat("m", base_url=url, transport=transport, **settings)
         try:
             return await asyncio.gather(*(llm.chat(request) for request in requests or (ASKED,)))
         finally:
@@ -329,9 +328,8 @@ def test_connections_that_the_server_closed(transport: str) -> None:
     with serve(answer) as server:
 
         async def run() -> list[Reply]:
-            http_client = TRANSPORTS[transport]()
             llm = OpenAIChat(
-                "m", base_url=server.base_url, wait_initial=0.01, http_client=http_client
+                "m", base_url=server.base_url, wait_initial=0.01, transport=transport
             )
             try:
                 return [await llm.chat(ASKED) for _ in range(30)]
