@@ -1,5 +1,6 @@
 """Offline batches of a run: answers that have come are taken into the ledger before it, and what is then still missing
-is written into request files after it."""
+is written into request files after it.
+"""
 
 from __future__ import annotations
 
@@ -184,9 +185,7 @@ class Batches:
         await self.run.saver.probe(self.identity, "", found)
 
 
-def names(
-    config: ExplainConfig | ScoreConfig, servers: Sequence[str]
-) -> tuple[str, str]:
+def names(config: ExplainConfig | ScoreConfig, servers: Sequence[str]) -> tuple[str, str]:
     """Spec and identity of the model that a batch asks for.
 
     Named together with a server, it is that server's: requests to the one are answered by replies of the other.
@@ -213,6 +212,4 @@ def _call_of(waiting: Waiting) -> Call:
 
 def _failed(call: Call, error: LLMError) -> Call:
     reason = "llm_refused" if isinstance(error, LLMPermanentError) else error.reason
-    return replace(
-        call, reply=error.raw, error=f"{reason}: {error}", usage=error.usage or Usage()
-    )
+    return replace(call, reply=error.raw, error=f"{reason}: {error}", usage=error.usage or Usage())

@@ -139,7 +139,7 @@ async def _converse(process: asyncio.subprocess.Process, cases: list[Case]) -> A
     process.stdin.write(_framed(cases))
     await process.stdin.drain()
     (length,) = _LENGTH.unpack(await process.stdout.readexactly(_LENGTH.size))
-    return pickle.loads(await process.stdout.readexactly(length))  # noqa: S301 - from our own process
+    return pickle.loads(await process.stdout.readexactly(length))
 
 
 def _framed(value: Any) -> bytes:
@@ -152,7 +152,7 @@ def _next(source: BinaryIO) -> Any:
     head = source.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
-    return pickle.loads(source.read(*_LENGTH.unpack(head)))  # noqa: S301 - from the process that started us
+    return pickle.loads(source.read(*_LENGTH.unpack(head)))
 
 
 def main() -> None:

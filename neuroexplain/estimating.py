@@ -139,7 +139,10 @@ def estimate_sweep(location: str, config: SweepConfig, execution: Execution) -> 
     with TemporaryDirectory() as folder:
         sample = Catalogue(Path(folder) / "sample.sqlite")
         there = locate(location).exists()
-        with sample, Catalogue(location, read_only=True) if there else nullcontext(sample) as ledger:
+        with (
+            sample,
+            Catalogue(location, read_only=True) if there else nullcontext(sample) as ledger,
+        ):
             collection = known_collection(ledger, execution, config.collect, subject)
             source = ledger
             if collection is None:
@@ -268,7 +271,9 @@ class _Estimator:
             learnt.append(purpose in known)
             latency = known.get(purpose, {}).get("latency_ms")
             seconds.append(
-                None if latency is None else stage.calls * latency / 1000 / self.execution.concurrency
+                None
+                if latency is None
+                else stage.calls * latency / 1000 / self.execution.concurrency
             )
         for purpose, stage in found.stages.items():
             price = self.prices[purpose]
@@ -338,7 +343,9 @@ class _Pretender:
         self.prompts.setdefault(
             request.purpose, "\n\n".join(f"[{m.role}]\n{m.text}" for m in request.messages)
         )
-        return Reply("[]" if request.schema or request.purpose != "explain" else _TEXT, None, None, 0.0)
+        return Reply(
+            "[]" if request.schema or request.purpose != "explain" else _TEXT, None, None, 0.0
+        )
 
     async def distributions(
         self, prefix: str, segments: Sequence[str], marker: str, answers: Sequence[str]

@@ -113,6 +113,4 @@ class Explaining:
 
 
 def _ngrams(strongest: Sequence[Mapping[str, Any]]) -> list[Ngram]:
-    return [
-        Ngram(e["text"], e["mean_response"], e["max_response"], e["count"]) for e in strongest
-    ]
+    return [Ngram(e["text"], e["mean_response"], e["max_response"], e["count"]) for e in strongest]

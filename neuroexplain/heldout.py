@@ -53,9 +53,7 @@ def held_out_spans(
     return tuple(place.span for place, _ in _distinct(_used(places, config, bands)))
 
 
-def _used(
-    places: Sequence[Place], config: ScoreConfig, bands: int
-) -> dict[Kind, list[Place]]:
+def _used(places: Sequence[Place], config: ScoreConfig, bands: int) -> dict[Kind, list[Place]]:
     """Those of each kind that are scored."""
     per_band = sum(p.kind == "quantile" for p in places) // max(bands, 1)
     return {

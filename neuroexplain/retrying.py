@@ -42,7 +42,9 @@ def retry(
     wrong = sorted(reasons - found.keys())
     if wrong or not found:
         raise ConfigError(
-            f"run {run_id}: {unknown('reason', wrong[0], found)}" if wrong else f"nothing failed in run {run_id}"
+            f"run {run_id}: {unknown('reason', wrong[0], found)}"
+            if wrong
+            else f"nothing failed in run {run_id}"
         )
     chosen = frozenset(reasons or found)
     execution = replace(execution, retry=chosen)

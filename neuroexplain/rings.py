@@ -81,7 +81,6 @@ class Ring:
         return True
 
 
-
 def _is_other(search: _Search, owners: Sequence[int]) -> bool:
     owner = owners[search.at]
     return all(owners[place] != owner for place in (search.place, *search.found))

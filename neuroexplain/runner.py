@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-
 from neuroexplain.bench import Bench, Brief
 from neuroexplain.catalogue import Collection, ExplanationRef, KnownSimulation
 from neuroexplain.collecting import collect, layers_of, load_subject
@@ -379,5 +378,3 @@ def _fits(ref: ExplanationRef, explainer: str | None, reads: str | None) -> bool
 
 def _salt(layer: int, polarity: int, seed: int) -> int:
     return (seed * 65536 + layer) * 2 + (polarity > 0)
-
-

@@ -179,9 +179,7 @@ class Scoring:
             if k in known and not known[k].reasons
         ]
 
-    async def _simulation(
-        self, explanation: Explanation, spans: Sequence[TokenSpan]
-    ) -> Simulation:
+    async def _simulation(self, explanation: Explanation, spans: Sequence[TokenSpan]) -> Simulation:
         failed: LLMError
         try:
             return await self.simulator.simulate(explanation, spans)

@@ -14,7 +14,6 @@ from neuroexplain.pipeline import (
     explain_neuron,
     floor_simulation,
     score_explanation,
-    simulate,
     unexplained,
     unsimulated,
 )
@@ -191,7 +190,7 @@ def test_nulls_are_of_other_explanations(
     random = np.random.default_rng(0)
     nulls = [build.simulation(held_out, [random.random(len(s.span)) for s in held_out.spans])] * 20
     found = score_explanation(
-        asyncio.run(simulate(own, held_out, simulator)),
+        asyncio.run(simulator.simulate(own, [s.span for s in held_out.spans])),
         held_out,
         None,
         scorers=[create("scorer", "correlation", {})],
@@ -211,8 +210,9 @@ def test_what_no_reply_was_had_for_is_a_failure(
     error = kind("the server said no", raw="{}")
     explanation = unexplained(evidence, "token-activation", "openai:any", error)
     assert (explanation.status, explanation.text, explanation.llm) == ("failed", "", "openai:any")
-    simulation = unsimulated(held_out, "sparse", "openai:any", error)
-    assert [s.span for s in simulation.spans] == [s.span for s in held_out.spans]
+    spans = [s.span for s in held_out.spans]
+    simulation = unsimulated(spans, "sparse", "openai:any", error)
+    assert [s.span for s in simulation.spans] == spans
     assert simulation.coverage == 0
     assert explanation.failure == Failure("explain", reason, "the server said no", "{}")
     expected = Failure("simulate", reason, "the server said no", "{}")

@@ -49,13 +49,17 @@ ALLOWED: dict[str, set[str]] = {
     "batches": {"llm", "run"},
     "models": {"batches", "llm", "registry", "run"},
     "explaining": {"catalogue", "explainers", "llm", "pipeline", "registry", "run"},
+    "judging": {
+        *("catalogue", "heldout", "pipeline", "recent", "registry", "scorers", "simulators"),
+    },
+    "bench": {"catalogue", "judging"},
     "scoring": {
-        *("catalogue", "explaining", "heldout", "llm", "pipeline", "recent", "registry", "run"),
-        *("scorers", "simulators"),
+        *("catalogue", "explaining", "heldout", "judging", "llm", "pipeline", "registry", "run"),
+        "simulators",
     },
     "runner": {
-        *("catalogue", "collecting", "explaining", "models", "registry", "rings", "run", "scoring"),
-        *("selection", "subjects"),
+        *("bench", "catalogue", "collecting", "explaining", "judging", "models", "registry"),
+        *("rings", "run", "scoring", "selection", "subjects"),
     },
     "retrying": {"catalogue", "run", "runner"},
     "estimating": {

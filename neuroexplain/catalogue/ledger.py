@@ -39,7 +39,9 @@ _FIND = Prepared(
     )
     .join(_SOURCE, col(_SOURCE.id) == col(_CALL.source_id))
     .where(
-        col(_CALL.request) == bindparam("request"), col(_CALL.status) == "ok", col(_CALL.retired) == 0
+        col(_CALL.request) == bindparam("request"),
+        col(_CALL.status) == "ok",
+        col(_CALL.retired) == 0,
     )
     .order_by(col(_CALL.id).desc())
 )

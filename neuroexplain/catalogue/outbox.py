@@ -97,9 +97,7 @@ def release_file(connection: Connection, name: str) -> None:
     connection.execute(update(_TABLE).where(col(_TABLE.file) == name).values(file=None))
 
 
-def unassigned(
-    connection: Connection, model: str, at_most: int, after: str = ""
-) -> list[Waiting]:
+def unassigned(connection: Connection, model: str, at_most: int, after: str = "") -> list[Waiting]:
     """Requests to a model that stand in no file yet, by the order of their hashes, after one of these."""
     source = tables.LlmSource
     query = (
@@ -164,7 +162,12 @@ class Outbox:
             return waiting(connection, request_sha256)
 
     def take_in(
-        self, run_id: int | None, answers: Sequence[Call], released: Sequence[str], path: str, size: int
+        self,
+        run_id: int | None,
+        answers: Sequence[Call],
+        released: Sequence[str],
+        path: str,
+        size: int,
     ) -> None:
         """Take in a piece of a result file, all of it or nothing.
 

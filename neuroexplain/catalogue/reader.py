@@ -214,19 +214,28 @@ def neuron_id(connection: Connection, collection: Collection, neuron: NeuronId) 
         layers = ", ".join(map(str, collection.layers))
         raise CatalogueError(f"neuron {neuron}: no such layer; {subject.name} has layers {layers}")
     width = subject.widths[neuron.layer]
-    if neuron.layer not in collection.rows:
-        place = {"subject": subject.name, "site": subject.site, "layer": neuron.layer}
-        found = _NEURONS(connection, **place)
-        rows = np.zeros(width, np.int64)
-        rows[[row.idx for row in found]] = [row.id for row in found]
-        collection.rows[neuron.layer] = rows
-    rows = collection.rows[neuron.layer]
+    rows = collection.rows.get(neuron.layer)
+    if rows is None:
+        rows = _layer_rows(connection, subject, neuron.layer)
+        if rows.all():  # else somebody may still be writing them
+            collection.rows[neuron.layer] = rows
     if not (0 <= neuron.index < width and rows[neuron.index]):
         valid = f"0 to {width - 1}" if width else "no neurons"
         raise CatalogueError(
             f"neuron {neuron}: no such index; layer {neuron.layer} of {subject.name} has {valid}"
         )
     return int(rows[neuron.index])
+
+
+def _layer_rows(connection: Connection, subject: SubjectInfo, layer: int) -> NDArray[np.int64]:
+    """Rows of a layer's neurons, by index; 0 where there is none."""
+    width = subject.widths[layer]
+    found = _NEURONS(connection, subject=subject.name, site=subject.site, layer=layer)
+    rows = np.zeros(width, np.int64)
+    for row in found:
+        if 0 <= row.idx < width:
+            rows[row.idx] = row.id
+    return rows
 
 
 def statistics(connection: Connection, collection: Collection, neuron: int) -> Statistics:
@@ -291,9 +300,7 @@ def places(
     )
 
 
-def _block(
-    row: Any, spans: Sequence[TokenSpan], split: Split, polarity: int
-) -> list[Exemplar]:
+def _block(row: Any, spans: Sequence[TokenSpan], split: Split, polarity: int) -> list[Exemplar]:
     lengths = [len(span.token_ids) for span in spans]
     values, exponents = codec.unhalves(row.activations), codec.unfixed(row.exponents, 1)
     if exponents.any():

@@ -132,16 +132,10 @@ def config_of(connection: Connection, run_id: int) -> tuple[str, dict[str, Any]]
 
 def failures(connection: Connection, run_id: int) -> dict[str, int]:
     """What failed in a run, by reason."""
-    return {
-        reason: n
-        for failed, reason, n in connection.execute(_FAILURES)
-        if failed == run_id
-    }
+    return {reason: n for failed, reason, n in connection.execute(_FAILURES) if failed == run_id}
 
 
-def failed_requests(
-    connection: Connection, run_id: int, reasons: AbstractSet[str]
-) -> list[str]:
+def failed_requests(connection: Connection, run_id: int, reasons: AbstractSet[str]) -> list[str]:
     """Requests whose replies could not be used in a run, for some reasons: those to which what failed goes back."""
     explanation, simulation = tables.Explanation, tables.Simulation
     failure, call, run = tables.SimulationFailure, tables.LlmCall, tables.Run
@@ -203,7 +197,9 @@ def runs(connection: Connection, run_id: int | None = None) -> list[dict[str, An
     ]
 
 
-def _run(row: Any, failures: Mapping[str, int], stages: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _run(
+    row: Any, failures: Mapping[str, int], stages: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     waits = row.state == "interrupted" and row.waiting > 0
     counts = json.loads(row.counts)
     return {

@@ -79,9 +79,7 @@ class Saver:
 
     async def probe(self, model: str, endpoint: str, capabilities: Mapping[str, Any]) -> None:
         """Add what a server was found to be able to do."""
-        await self._one(
-            lambda c: ledger.save_probe(c, self.run_id, model, endpoint, capabilities)
-        )
+        await self._one(lambda c: ledger.save_probe(c, self.run_id, model, endpoint, capabilities))
 
     async def waiting(self, request: Waiting) -> None:
         """Add a request that waits for the answer of an offline batch."""

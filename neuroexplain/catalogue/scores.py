@@ -80,9 +80,7 @@ _NEWEST = Prepared(
 )
 
 
-def newest_score_keys(
-    connection: Connection, explanation_id: int, split: Split
-) -> dict[str, str]:
+def newest_score_keys(connection: Connection, explanation_id: int, split: Split) -> dict[str, str]:
     """Keys of an explanation's newest scores, by scorer."""
     rows = _NEWEST(connection, explanation=explanation_id, split=split)
     return {row.scorer: row.key for row in rows}

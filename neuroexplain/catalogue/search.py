@@ -25,8 +25,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, grammar, tables
-from neuroexplain.catalogue.grammar import Query, Term
 from neuroexplain.catalogue.explanations import superseded
+from neuroexplain.catalogue.grammar import Query, Term
 from neuroexplain.errors import CatalogueError, QueryError, unknown
 from neuroexplain.records import NeuronId
 

@@ -99,7 +99,9 @@ def known_simulations(connection: Connection, keys: Sequence[str]) -> dict[str, 
             reasons.add(reason)
     return {
         key: KnownSimulation(*max(versions.items(), key=lambda v: (not v[1], v[0])))
-        for key, versions in ((k, {n: frozenset(r) for n, r in v.items()}) for k, v in found.items())
+        for key, versions in (
+            (k, {n: frozenset(r) for n, r in v.items()}) for k, v in found.items()
+        )
     }
 
 

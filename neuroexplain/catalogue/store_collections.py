@@ -91,9 +91,7 @@ class CollectionStore(StoreFile):
                 connection, self._spans, collection, row, neuron.polarity, [split]
             )
 
-    def places(
-        self, collection: Collection, neuron: NeuronId, split: Split
-    ) -> tuple[Placed, ...]:
+    def places(self, collection: Collection, neuron: NeuronId, split: Split) -> tuple[Placed, ...]:
         """Where a neuron's exemplars of one split have their places, without the activations.
 
         Raises:

@@ -94,9 +94,7 @@ class RunStore(StoreFile):
         with self._database.reading() as connection:
             return runs.spent_on(connection, run_key)
 
-    def saver(
-        self, run_id: int, name: str, on_trouble: Callable[[CatalogueError], None]
-    ) -> Saver:
+    def saver(self, run_id: int, name: str, on_trouble: Callable[[CatalogueError], None]) -> Saver:
         """The one that writes during a run; see `Saver`."""
         return Saver(self._database, run_id, name, on_trouble)
 

@@ -86,7 +86,10 @@ def summary(
     whole = _Numbers()
     layers: dict[int, _Numbers] = defaultdict(_Numbers)
     null_reasons: Counter[str] = Counter()
-    best, worst = _Top(top, lambda row: (row.value, -row.id)), _Top(top, lambda row: (-row.value, -row.id))
+    best, worst = (
+        _Top(top, lambda row: (row.value, -row.id)),
+        _Top(top, lambda row: (-row.value, -row.id)),
+    )
     count = 0
     for row in _wanted(connection, query.order_by(col(explanation.id)), explanations):
         count += 1

@@ -102,7 +102,5 @@ def _print(jobs: Sequence[Job], values: dict[str, Any]) -> None:
         table.add_column(name, overflow="fold")
     for job in jobs:
         numbers = (job.completed, job.failed, job.total)
-        table.add_row(
-            job.file, job.batch_id or "-", job.status, *map(str, numbers), job.message
-        )
+        table.add_row(job.file, job.batch_id or "-", job.status, *map(str, numbers), job.message)
     console().print(table)

@@ -190,9 +190,7 @@ limits = several(
         type=click.FloatRange(0),
         default=None,
     ),
-    option(
-        "--max-calls", "Calls that they may make.", type=click.IntRange(0), default=None
-    ),
+    option("--max-calls", "Calls that they may make.", type=click.IntRange(0), default=None),
     option(
         "--prices",
         "TOML file of prices that adds to the table that is shipped; may be repeated.",

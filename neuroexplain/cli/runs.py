@@ -78,7 +78,9 @@ def _read(path: str, run_id: int | None = None) -> list[dict[str, Any]]:
     with Catalogue(path, read_only=True) as catalogue:
         found = catalogue.runs(run_id)
         if run_id is not None and not found:
-            raise CatalogueError(f"no run {run_id} in this catalogue; `neuroexplain runs` lists them")
+            raise CatalogueError(
+                f"no run {run_id} in this catalogue; `neuroexplain runs` lists them"
+            )
         for row in found:
             if row["state"] == "running" and not alive(catalogue.path, row["run_key"]):
                 row["state"] = "killed"

@@ -42,7 +42,9 @@ def _read_file(ctx: click.Context, _: click.Parameter, path: str | None) -> str 
 @options.scoring
 @options.calling
 @options.option(
-    "--dry-run", "Print what the sweep would spend, and a prompt of each kind; call nothing.", is_flag=True
+    "--dry-run",
+    "Print what the sweep would spend, and a prompt of each kind; call nothing.",
+    is_flag=True,
 )
 @options.seed
 @options.running

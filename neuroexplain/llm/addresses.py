@@ -49,7 +49,9 @@ class Address:
             if name not in _FIELDS or not equals or not value:
                 raise ConfigError(f"base URL {url}: {unknown('setting', name, _FIELDS)}")
             values[name] = value
-        numbers = {n: _positive(url, n, values.pop(n)) for n in ("weight", "rpm", "tpm") if n in values}
+        numbers = {
+            n: _positive(url, n, values.pop(n)) for n in ("weight", "rpm", "tpm") if n in values
+        }
         return cls(url, **numbers, **values)  # type: ignore[arg-type]
 
     def secret(self) -> str:

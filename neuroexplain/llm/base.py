@@ -43,9 +43,7 @@ class Request:
 
     def as_json(self) -> str:
         """All that decides the reply, as JSON in one form."""
-        settings = _settings(
-            self.max_tokens, self.temperature, self.seed, self.sample, self.schema
-        )
+        settings = _settings(self.max_tokens, self.temperature, self.seed, self.sample, self.schema)
         return f'{settings[:-1]},"messages":{self.messages_json}}}'
 
     def sha256(self, model: str) -> str:

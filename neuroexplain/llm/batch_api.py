@@ -192,7 +192,9 @@ class BatchService:
         try:
             job = Job(**json.loads(note.read_text(encoding="utf-8")))
         except (ValueError, TypeError):
-            raise BatchError(f"{note} is broken; restore it, or delete it to send {path.name} again") from None
+            raise BatchError(
+                f"{note} is broken; restore it, or delete it to send {path.name} again"
+            ) from None
         if job.account != self._account:
             raise BatchError(
                 f"{path.name} was sent to another server or with another key than {self._url} is asked with now"

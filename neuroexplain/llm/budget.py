@@ -68,7 +68,9 @@ class Budget:
         self.calls += 1
         return Reservation(worst_nano)
 
-    def settle(self, reservation: Reservation, cost_nano: int | None, *, bought: bool = True) -> None:
+    def settle(
+        self, reservation: Reservation, cost_nano: int | None, *, bought: bool = True
+    ) -> None:
         """Say what a call has cost.
 
         Args:

@@ -112,7 +112,10 @@ async def _kept(
     endpoint: Endpoint, form: Form, template: str, wanted: tuple[str, tuple[str, ...]] | None
 ) -> bool:
     request = Request(
-        (Message("user", render(f"probe/{template}.jinja")),), "probe", _ROOM, schema=json.dumps(_SCHEMA)
+        (Message("user", render(f"probe/{template}.jinja")),),
+        "probe",
+        _ROOM,
+        schema=json.dumps(_SCHEMA),
     )
     before = endpoint.dialect
     endpoint.dialect = replace(before, form=form)
@@ -225,7 +228,11 @@ async def _alignment(endpoint: Endpoint, top: int) -> tuple[Alignment, str, int]
     if worst is None or any(b is None for _, b in pairs):
         return "none", "no probabilities came back for the text that was sent", 0
     if worst > TOLERANCE:
-        return "shifted", f"a token's probability differs by {worst:.2f} nats when it is sent back", 0
+        return (
+            "shifted",
+            f"a token's probability differs by {worst:.2f} nats when it is sent back",
+            0,
+        )
     return "aligned", "", min((len(t) for t in again.alternatives), default=0)
 
 

@@ -34,8 +34,6 @@ import httpx2
 import openai
 
 from neuroexplain import Catalogue, api, run, runner
-from neuroexplain.catalogue import Collection
-from neuroexplain.config import CollectConfig
 from neuroexplain.run import Execution
 
 IN_FLIGHT = 64
@@ -178,7 +176,11 @@ def watched(lags: list[float]) -> Iterator[None]:
 def pieces(neurons: int, widths: tuple[int, ...]) -> list[str]:
     """Selectors of so many neurons in all, one for each round: both polarities of consecutive ones."""
     each = neurons // ROUNDS // 2
-    places = [(layer, start) for layer, width in enumerate(widths) for start in range(0, width - each + 1, each)]
+    places = [
+        (layer, start)
+        for layer, width in enumerate(widths)
+        for start in range(0, width - each + 1, each)
+    ]
     assert len(places) >= ROUNDS, "fewer neurons, or a larger subject"
     chosen = places[:ROUNDS]
     return [f"{l}:{s}-{s + each - 1},{l}:{s}-{s + each - 1}-" for l, s in chosen]
@@ -203,16 +205,32 @@ def throughput(arguments: argparse.Namespace) -> None:
                     seconds, spent = loop(bodies, calls, url, raw=name == "raw")
                     rates[name].append(calls / seconds)
                     cpu[name].append(spent / calls)
-                print(f"  {calls} calls: " + ", ".join(f"{n} {r[-1]:.0f}/s ({cpu[n][-1] * 1000:.2f} ms)" for n, r in rates.items()), flush=True)
+                print(
+                    f"  {calls} calls: "
+                    + ", ".join(
+                        f"{n} {r[-1]:.0f}/s ({cpu[n][-1] * 1000:.2f} ms)" for n, r in rates.items()
+                    ),
+                    flush=True,
+                )
     print(f"\n{'':24}{'requests/s':>12}{'CPU a call':>14}")
-    for name, label in (("sweep", "this sweep"), ("create", "chat.completions.create"), ("raw", "raw path over aiohttp")):
-        print(f"{label:24}{statistics.median(rates[name]):12.0f}{statistics.median(cpu[name]) * 1000:11.2f} ms")
+    for name, label in (
+        ("sweep", "this sweep"),
+        ("create", "chat.completions.create"),
+        ("raw", "raw path over aiohttp"),
+    ):
+        print(
+            f"{label:24}{statistics.median(rates[name]):12.0f}{statistics.median(cpu[name]) * 1000:11.2f} ms"
+        )
     for name, wanted in (("create", 1.5), ("raw", 0.65)):
         ratio = statistics.median(a / b for a, b in zip(rates["sweep"], rates[name], strict=True))
         print(f"of {name}: {ratio:.2f} (wanted {wanted})")
     lags.sort()
-    print(f"event loop late by {lags[len(lags) // 2] * 1000:.1f} ms (median), {lags[int(len(lags) * 0.99)] * 1000:.1f} ms (99 %)")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB, with the subject that was collected")
+    print(
+        f"event loop late by {lags[len(lags) // 2] * 1000:.1f} ms (median), {lags[int(len(lags) * 0.99)] * 1000:.1f} ms (99 %)"
+    )
+    print(
+        f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB, with the subject that was collected"
+    )
 
 
 def requests_of(catalogue: Catalogue, arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -224,7 +242,7 @@ def requests_of(catalogue: Catalogue, arguments: argparse.Namespace) -> list[dic
         assert server.stdin is not None and server.stdout is not None
         server.stdin.write("bodies\n")
         server.stdin.flush()
-        found: list[dict[str, Any]] = eval(server.stdout.readline())  # noqa: S307 - printed by ourselves
+        found: list[dict[str, Any]] = eval(server.stdout.readline())
     return found
 
 
@@ -234,7 +252,11 @@ def main() -> None:
     parser.add_argument("--neurons", type=int, default=10_000)
     parser.add_argument("--subject", default="minilm")
     parser.add_argument("--collected", help="catalogue to copy; without it, one is made")
-    parser.add_argument("--no-scores", action="store_true", help="leave the statistics out: calls, ledger, catalogue")
+    parser.add_argument(
+        "--no-scores",
+        action="store_true",
+        help="leave the statistics out: calls, ledger, catalogue",
+    )
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     arguments = parser.parse_args()
     if arguments.no_scores:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from neuroexplain.catalogue import Catalogue, Collection, reader
@@ -122,12 +123,14 @@ def test_an_error_is_not_the_next_lookups(database: Database) -> None:
 
 def test_neurons_are_looked_up_once(catalogue: Catalogue, collection: Collection) -> None:
     asked: list[str] = []
-    engine = catalogue._database._engine
-    event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
     neuron = NeuronId("tiny", 2, 3)
     with catalogue._database.lookup() as connection:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.set_trace_callback(asked.append)
         rows = [reader.neuron_id(connection, collection, neuron) for _ in range(3)]
         assert len(set(rows)) == len(asked) == 1
+        raw.set_trace_callback(None)
         fresh = catalogue.collection()
         assert fresh == collection
         assert reader.neuron_id(connection, fresh, neuron) == rows[0]

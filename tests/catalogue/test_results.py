@@ -180,7 +180,7 @@ def test_other_numbers_must_be_finite(
     span = sweep.simulation().spans[0].span
     levels = np.full(len(span), np.nan, dtype=np.float32)
     simulation = replace(sweep.simulation(), spans=(SpanSimulation(span, levels),))
-    with pytest.raises(CatalogueError, match="level is nan"):
+    with pytest.raises(CatalogueError, match="level is not finite"):
         catalogue.save_simulation(sweep.run_id, row, "s", "test", simulation)
     with pytest.raises(CatalogueError, match="mean_response"):
         catalogue.save_ngrams(collection, NEURON, [Ngram("a", math.nan, 1, 1)])

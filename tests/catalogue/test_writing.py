@@ -91,7 +91,12 @@ def test_one_that_cannot_be_written_does_not_spoil_the_others(tmp_path: Path) ->
         raise ValueError("broken")
 
     async def use(writer: Writer) -> None:
-        jobs = [writer.do(put, "a"), writer.do(breaks, "c"), writer.do(put, "b"), writer.do(put, "a")]
+        jobs = [
+            writer.do(put, "a"),
+            writer.do(breaks, "c"),
+            writer.do(put, "b"),
+            writer.do(put, "a"),
+        ]
         found = await asyncio.gather(*jobs, return_exceptions=True)
         assert [type(f) for f in found] == [int, ValueError, int, CatalogueError]
         assert "refuses a row" in str(found[3])
@@ -214,7 +219,9 @@ def test_replies_that_are_under_way_when_the_disk_fills_are_saved(tmp_path: Path
         assert names(path) == ["before", *asked]
 
 
-def test_when_not_even_the_reserve_is_enough_the_rest_fails_with_a_clear_message(tmp_path: Path) -> None:
+def test_when_not_even_the_reserve_is_enough_the_rest_fails_with_a_clear_message(
+    tmp_path: Path,
+) -> None:
     with small_disk(tmp_path, 12) as disk:
         path = disk / "c.sqlite"
 
@@ -234,7 +241,7 @@ def test_a_disk_that_is_full_already_is_found_before_anything_is_paid(tmp_path: 
         with Catalogue(disk / "c.sqlite") as catalogue:
             fill(disk)
             with pytest.raises(NoRoomError, match="has no 4 MB left"):
-                Writer(catalogue._database, "test", pytest.fail)
+                Writer(catalogue._database, "test", lambda error: pytest.fail(str(error)))
         with pytest.raises(NoRoomError, match="is full; make room"):
             Catalogue(disk / "c.sqlite")
 

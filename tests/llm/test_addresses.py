@@ -37,7 +37,10 @@ def test_without_any_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("OPENAI_BASE_URL", "http://b/v1,weight=2")
     assert addresses(None) == (Address("http://b/v1", 2.0),)
     assert addresses("http://c/v1") == (Address("http://c/v1"),)
-    assert [a.url for a in addresses(["http://c/v1", "http://d/v1"])] == ["http://c/v1", "http://d/v1"]
+    assert [a.url for a in addresses(["http://c/v1", "http://d/v1"])] == [
+        "http://c/v1",
+        "http://d/v1",
+    ]
     monkeypatch.delenv("OPENAI_BASE_URL")
     assert addresses(()) == (Address(OPENAI_URL),)
 

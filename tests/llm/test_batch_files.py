@@ -29,7 +29,9 @@ def all_of(path: Path, start: int = 0, **settings: int) -> tuple[list[Answer], l
     )
 
 
-def test_a_request_file_has_openais_form_and_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_request_file_has_openais_form_and_takes_its_name_when_it_is_whole(
+    tmp_path: Path,
+) -> None:
     folder = BatchFolder(tmp_path / "b")
     with RequestFile(folder.next_file()) as file:
         assert file.add("a1", b'{"model": "m", "messages": []}')
@@ -66,7 +68,11 @@ def test_every_sort_of_line(tmp_path: Path) -> None:
         good("ok", {"choices": []})
         + good("rejected", {"error": {"message": "bad"}}, 400)
         + line("expired", error={"code": "batch_expired", "message": "too late"})
-        + line("nested", response={"status_code": 500, "body": None}, error={"error": {"message": "m", "code": 400}})
+        + line(
+            "nested",
+            response={"status_code": 500, "body": None},
+            error={"error": {"message": "m", "code": 400}},
+        )
         + "\n"
         + line("nothing"),
         encoding="utf-8",

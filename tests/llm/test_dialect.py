@@ -7,7 +7,9 @@ from neuroexplain.llm.dialect import Dialect
 from neuroexplain.templates import Message
 
 SCHEMA = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
-ASKED = Request((Message("user", "Hi"),), "explain", 9, 0.5, seed=3, sample=2, schema=json.dumps(SCHEMA))
+ASKED = Request(
+    (Message("user", "Hi"),), "explain", 9, 0.5, seed=3, sample=2, schema=json.dumps(SCHEMA)
+)
 
 
 def test_everything_is_asked_for_at_first() -> None:

@@ -45,7 +45,9 @@ def transport(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def chat(url: str, *requests: Request, transport: str | None = None, **settings: Any) -> list[Reply]:
+def chat(
+    url: str, *requests: Request, transport: str | None = None, **settings: Any
+) -> list[Reply]:
     """Answer some requests at once with a client that waits next to nothing between tries."""
     settings = {"wait_initial": 0.001, "wait_max": 0.002, "tries": 3, "timeout": 10.0} | settings
 
@@ -328,9 +330,7 @@ def test_connections_that_the_server_closed(transport: str) -> None:
     with serve(answer) as server:
 
         async def run() -> list[Reply]:
-            llm = OpenAIChat(
-                "m", base_url=server.base_url, wait_initial=0.01, transport=transport
-            )
+            llm = OpenAIChat("m", base_url=server.base_url, wait_initial=0.01, transport=transport)
             try:
                 return [await llm.chat(ASKED) for _ in range(30)]
             finally:
