@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from neuroexplain.testing import Response, Server, completion, serve
+from neuroexplain.testing.wire import Reader
 from tests.testing.wire import BODY, CHAT, answers, opened, post, rest, written
 
 CONTENT = json.dumps(BODY).encode()
@@ -44,10 +45,13 @@ def test_requests_sent_in_one_go_are_answered_in_order() -> None:
 
 
 def test_a_request_may_come_byte_by_byte() -> None:
-    with serve(lambda body: "x") as server, opened(server) as connection:
-        for byte in b"\r\n" + written(CONTENT):
-            connection.sendall(bytes([byte]))
-        assert answers(connection, 1)[0][0] == 200
+    reader, sent = Reader(), b"\r\n" + written(CONTENT)
+    for byte in sent[:-1]:
+        reader.feed(bytes([byte]))
+        assert reader.next() is None
+    reader.feed(sent[-1:])
+    request = reader.next()
+    assert request is not None and request.content == CONTENT
 
 
 def test_chunks() -> None:
