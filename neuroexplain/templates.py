@@ -74,6 +74,11 @@ def _environment(prompts: Path) -> jinja2.Environment:
 
 
 @cache
+def _template(prompts: Path, file: str) -> jinja2.Template:
+    return _environment(prompts).get_template(file)
+
+
+@cache
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
@@ -104,7 +109,8 @@ def render(file: str, **variables: Any) -> str:
         PromptError: the file or one of its variables is missing.
     """
     try:
-        return _environment(PROMPTS).get_template(file).render(**variables)
+        # Shared: without a copy of Jinja's global names, none of which a prompt needs.
+        return str(_template(PROMPTS, file).make_module(variables, shared=True))
     except jinja2.TemplateNotFound:
         raise PromptError(f"no prompt template {file} in {PROMPTS}") from None
     except jinja2.UndefinedError as error:

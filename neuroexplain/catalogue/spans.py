@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, column, func, select
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
+from neuroexplain.catalogue.rows import Prepared
 from neuroexplain.errors import CatalogueError
 from neuroexplain.recorded import token_texts
 from neuroexplain.records import TokenSpan
@@ -29,7 +31,7 @@ def _build_spans() -> Select[*tuple[Any, ...]]:
         .join(corpus, col(corpus.id) == col(table.corpus_id))
         .where(
             col(table.corpus_id) == bindparam("corpus"),
-            col(table.number).in_(bindparam("numbers", expanding=True)),
+            col(table.number).in_(_listed("numbers")),
         )
     )
 
@@ -37,12 +39,15 @@ def _build_spans() -> Select[*tuple[Any, ...]]:
 def _build_documents() -> Select[*tuple[Any, ...]]:
     table = tables.Document
     columns = (table.id, table.position, table.text, table.token_ids, table.offsets)
-    return select(*(col(c) for c in columns)).where(
-        col(table.id).in_(bindparam("ids", expanding=True))
-    )
+    return select(*(col(c) for c in columns)).where(col(table.id).in_(_listed("ids")))
 
 
-_SPANS, _DOCUMENTS = _build_spans(), _build_documents()
+def _listed(name: str) -> Select[Any]:
+    """The numbers of a JSON list that is given as a parameter: one statement, however many there are."""
+    return select(column("value")).select_from(func.json_each(bindparam(name)))
+
+
+_SPANS, _DOCUMENTS = Prepared(_build_spans()), Prepared(_build_documents())
 
 
 class SpanReader:
@@ -79,11 +84,11 @@ class SpanReader:
     def _load(
         self, connection: Connection, corpus_id: int, numbers: Sequence[int]
     ) -> dict[int, TokenSpan]:
-        rows: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-        for row in connection.execute(_SPANS, {"corpus": corpus_id, "numbers": numbers}):
+        rows: defaultdict[int, list[Any]] = defaultdict(list)
+        for row in _SPANS(connection, corpus=corpus_id, numbers=json.dumps(numbers)):
             rows[row.document_id].append(row)
         found = {}
-        for document in connection.execute(_DOCUMENTS, {"ids": list(rows)}):
+        for document in _DOCUMENTS(connection, ids=json.dumps(list(rows))):
             ids = codec.unwords(document.token_ids)
             offsets = codec.unwords(document.offsets).reshape(-1, 2)
             for row in rows[document.id]:
