@@ -15,7 +15,6 @@ import asyncio
 import itertools
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -23,9 +22,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OPENAI_API_KEY", "none")
@@ -35,12 +36,14 @@ import openai
 
 from neuroexplain import Catalogue, api, run, runner
 from neuroexplain.run import Execution
+from neuroexplain.workers import run_all
 
+out = sys.stdout.write
 IN_FLIGHT = 64
 ROUNDS = 5
 CALLS = 3  # a neuron: one to explain, two to simulate ten spans
 SERVER = """
-import sys, zlib
+import json, sys, zlib
 from neuroexplain.testing import serve
 def answer(body):
     asked = body["messages"][-1]["content"]
@@ -50,7 +53,7 @@ def answer(body):
 with serve(answer, latency=float(sys.argv[1]), log=sys.argv[2] == "log") as server:
     print(server.base_url, flush=True)
     for line in sys.stdin:
-        print(repr([r.body for r in server.requests if r.body][-1200:]) if line == "bodies\\n" else "", flush=True)
+        print(json.dumps(server.chats[-1200:]), flush=True)
 """
 
 
@@ -64,17 +67,31 @@ class NoJudge:
         return None
 
 
+class Loopback:
+    """A server in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None and process.stdout is not None
+        self._to, self._from = process.stdin, process.stdout
+        self.url = self._from.readline().strip()
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """The last requests."""
+        self._to.write("\n")
+        self._to.flush()
+        found: list[dict[str, Any]] = json.loads(self._from.readline())
+        return found
+
+
 @contextmanager
-def loopback(latency: float, *, log: bool) -> Iterator[subprocess.Popen[str]]:
-    """A server in a process of its own; its address is the process's `url`."""
+def loopback(latency: float = 0.0, *, log: bool = False) -> Iterator[Loopback]:
+    """Run a server; it dies with this block."""
     command = [sys.executable, "-c", SERVER, str(latency), "log" if log else "no"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        process.url = process.stdout.readline().strip()  # type: ignore[attr-defined]
         try:
-            yield process
+            yield Loopback(process)
         finally:
             process.kill()
 
@@ -151,26 +168,22 @@ def loop(bodies: list[dict[str, Any]], calls: int, url: str, *, raw: bool) -> tu
 @contextmanager
 def watched(lags: list[float]) -> Iterator[None]:
     """Note how late the event loop of a sweep is."""
-    inner = run.run_all
+
+    async def look() -> None:
+        while True:
+            start = time.perf_counter()
+            await asyncio.sleep(0.005)
+            lags.append(time.perf_counter() - start - 0.005)
 
     async def outer(*arguments: Any, **settings: Any) -> bool:
-        async def look() -> None:
-            while True:
-                start = time.perf_counter()
-                await asyncio.sleep(0.005)
-                lags.append(time.perf_counter() - start - 0.005)
-
         looking = asyncio.create_task(look())
         try:
-            return await inner(*arguments, **settings)
+            return await run_all(*arguments, **settings)
         finally:
             looking.cancel()
 
-    run.run_all = outer  # type: ignore[assignment]
-    try:
+    with patch.object(run, "run_all", outer):
         yield
-    finally:
-        run.run_all = inner
 
 
 def pieces(neurons: int, widths: tuple[int, ...]) -> list[str]:
@@ -183,67 +196,61 @@ def pieces(neurons: int, widths: tuple[int, ...]) -> list[str]:
     ]
     assert len(places) >= ROUNDS, "fewer neurons, or a larger subject"
     chosen = places[:ROUNDS]
-    return [f"{l}:{s}-{s + each - 1},{l}:{s}-{s + each - 1}-" for l, s in chosen]
+    return [f"{layer}:{s}-{s + each - 1},{layer}:{s}-{s + each - 1}-" for layer, s in chosen]
+
+
+@dataclass
+class Measured:
+    """What one of the three took, round by round."""
+
+    label: str
+    rates: list[float] = field(default_factory=list)
+    """Requests a second."""
+    cpu: list[float] = field(default_factory=list)
+    """Milliseconds a request, in the process that sends them."""
+
+    def add(self, calls: int, seconds: float, cpu: float) -> None:
+        """Note a round."""
+        self.rates.append(calls / seconds)
+        self.cpu.append(cpu / calls * 1000)
 
 
 def throughput(arguments: argparse.Namespace) -> None:
     """The three in turns."""
     lags: list[float] = []
-    rates: dict[str, list[float]] = {"sweep": [], "create": [], "raw": []}
-    cpu: dict[str, list[float]] = {"sweep": [], "create": [], "raw": []}
+    own = Measured("this sweep")
+    create, raw = Measured("chat.completions.create"), Measured("raw path over aiohttp")
     with tempfile.TemporaryDirectory() as folder, collected(Path(folder), arguments) as catalogue:
         widths = catalogue.collection().subject.widths
-        bodies = requests_of(catalogue, arguments)
-        with loopback(arguments.latency, log=False) as server:
-            url: str = server.url  # type: ignore[attr-defined]
+        bodies = requests_of(catalogue)
+        with loopback(arguments.latency) as server:
             for selector in pieces(arguments.neurons, widths):
                 with watched(lags):
-                    calls, seconds, spent = sweep(catalogue, selector, url)
-                rates["sweep"].append(calls / seconds)
-                cpu["sweep"].append(spent / calls)
-                for name in ("create", "raw"):
-                    seconds, spent = loop(bodies, calls, url, raw=name == "raw")
-                    rates[name].append(calls / seconds)
-                    cpu[name].append(spent / calls)
-                print(
-                    f"  {calls} calls: "
-                    + ", ".join(
-                        f"{n} {r[-1]:.0f}/s ({cpu[n][-1] * 1000:.2f} ms)" for n, r in rates.items()
-                    ),
-                    flush=True,
-                )
-    print(f"\n{'':24}{'requests/s':>12}{'CPU a call':>14}")
-    for name, label in (
-        ("sweep", "this sweep"),
-        ("create", "chat.completions.create"),
-        ("raw", "raw path over aiohttp"),
-    ):
-        print(
-            f"{label:24}{statistics.median(rates[name]):12.0f}{statistics.median(cpu[name]) * 1000:11.2f} ms"
-        )
-    for name, wanted in (("create", 1.5), ("raw", 0.65)):
-        ratio = statistics.median(a / b for a, b in zip(rates["sweep"], rates[name], strict=True))
-        print(f"of {name}: {ratio:.2f} (wanted {wanted})")
+                    calls, seconds, spent = sweep(catalogue, selector, server.url)
+                own.add(calls, seconds, spent)
+                for plain in (create, raw):
+                    plain.add(calls, *loop(bodies, calls, server.url, raw=plain is raw))
+                rates = ", ".join(f"{m.rates[-1]:.0f}/s" for m in (own, create, raw))
+                out(f"  {calls} calls each: {rates}\n")
+    out(f"\n{'':24}{'requests/s':>12}{'CPU a call':>14}\n")
+    for made in (own, create, raw):
+        rate, cpu = statistics.median(made.rates), statistics.median(made.cpu)
+        out(f"{made.label:24}{rate:12.0f}{cpu:11.2f} ms\n")
+    for other, wanted in ((create, 1.5), (raw, 0.65)):
+        ratio = statistics.median(a / b for a, b in zip(own.rates, other.rates, strict=True))
+        out(f"of {other.label}: {ratio:.2f} (wanted {wanted})\n")
     lags.sort()
-    print(
-        f"event loop late by {lags[len(lags) // 2] * 1000:.1f} ms (median), {lags[int(len(lags) * 0.99)] * 1000:.1f} ms (99 %)"
-    )
-    print(
-        f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB, with the subject that was collected"
-    )
+    middle, late = (lags[int(len(lags) * share)] * 1000 for share in (0.5, 0.99))
+    out(f"event loop late by {middle:.1f} ms (median), {late:.1f} ms (99 %)\n")
 
 
-def requests_of(catalogue: Catalogue, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def requests_of(catalogue: Catalogue) -> list[dict[str, Any]]:
     """The requests that a sweep of some other neurons sends."""
     width = catalogue.collection().subject.widths[-1]
     last = len(catalogue.collection().subject.widths) - 1
-    with loopback(0, log=True) as server:
-        sweep(catalogue, f"{last}:{width - 300}-{width - 1}", server.url)  # type: ignore[attr-defined]
-        assert server.stdin is not None and server.stdout is not None
-        server.stdin.write("bodies\n")
-        server.stdin.flush()
-        found: list[dict[str, Any]] = eval(server.stdout.readline())
-    return found
+    with loopback(log=True) as server:
+        sweep(catalogue, f"{last}:{width - 300}-{width - 1}", server.url)
+        return server.bodies()
 
 
 def main() -> None:
@@ -259,9 +266,12 @@ def main() -> None:
     )
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     arguments = parser.parse_args()
-    if arguments.no_scores:
-        runner._judge = lambda *_: NoJudge()  # type: ignore[assignment]
-    throughput(arguments)
+    with (
+        patch.object(runner, "_judge", lambda *_: NoJudge())
+        if arguments.no_scores
+        else nullcontext()
+    ):
+        throughput(arguments)
 
 
 if __name__ == "__main__":
