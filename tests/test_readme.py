@@ -24,21 +24,27 @@ MODULES = sorted(
 )
 
 
-def test_python_example_runs(
+def test_python_examples_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
+    names: dict[str, object] = {}
+    for code in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
+        exec(compile(code, "README.md", "exec"), names)
     printed = capsys.readouterr().out
     assert "minilm/" in printed
     assert "(4, 1536)" in printed
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_command_parses(line: str) -> None:
+def test_command_parses(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "work").mkdir()  # the folder of batches
     name, *arguments = shlex.split(line, comments=True)
     command = cli.commands[name]
+    while isinstance(command, click.Group) and arguments:
+        name, *arguments = arguments
+        command = command.commands[name]
     known = {flag for p in command.params for flag in p.opts}
     flags = [argument for argument in arguments if argument.startswith("--")]
     assert set(flags) <= known
