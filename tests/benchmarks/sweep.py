@@ -48,7 +48,7 @@ from neuroexplain.testing import serve
 def answer(body):
     asked = body["messages"][-1]["content"]
     if '"fires"' in asked:
-        return '{"fires": [[1, 7], [2, 4], [3, 9], [5, 2], [8, 10], [13, 5]]}'
+        return '{"fires": [[1, 7], [2, 4], [3, 9], [5, 2], [6, 10]]}'
     return f"words for a place of kind {zlib.crc32(asked.encode())}, most often at the end of a clause"
 with serve(answer, latency=float(sys.argv[1]), log=sys.argv[2] == "log") as server:
     print(server.base_url, flush=True)
@@ -125,7 +125,7 @@ def sweep(catalogue: Catalogue, neurons: str, url: str) -> tuple[int, float, flo
     assert not result.failed, result.counts
     (made,) = catalogue.runs(result.run_id)
     # A few spans are among the strongest and drawn at random too, and make one call less.
-    assert 0.99 * CALLS < made["llm_calls"] / result.counts["explained"] <= CALLS, made
+    assert 0.99 * CALLS < made["llm_calls"] / result.counts["explained"] <= 1.01 * CALLS, made
     assert result.counts["scored"] == result.counts["explained"]
     return made["llm_calls"], time.perf_counter() - wall, time.process_time() - cpu
 
