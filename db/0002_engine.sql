@@ -40,11 +40,13 @@ CREATE TABLE llm_call (
 );
 INSERT INTO llm_call
 SELECT
-    llm_call_1.id, hash_bytes(request_sha256), hash_bytes(prompt_sha256), llm_source.id, run_id, purpose, status, 0, messages, reply,
-    finish_reason, error, prompt_tokens, completion_tokens, NULL, NULL, CAST(round(cost_usd * 1e9) AS INTEGER), latency_ms,
-    attempts, NULL, CAST(round((julianday(created_at) - 2440587.5) * 86400000) AS INTEGER)
+    llm_call_1.id, request_now(request_sha256, llm_call_1.model, messages, coalesce(run.config, '{}')), hash_bytes(prompt_sha256),
+    llm_source.id, run_id, purpose, status, 0, messages_now(messages), reply, finish_reason, error, prompt_tokens,
+    completion_tokens, NULL, NULL, CAST(round(cost_usd * 1e9) AS INTEGER), latency_ms, attempts, NULL,
+    CAST(round((julianday(created_at) - 2440587.5) * 86400000) AS INTEGER)
 FROM llm_call_1
 JOIN llm_source ON llm_source.model = llm_call_1.model
+LEFT JOIN run ON run.id = llm_call_1.run_id
 ORDER BY llm_call_1.id;
 DROP TABLE llm_call_1;
 CREATE INDEX llm_call_request ON llm_call (request);
@@ -66,19 +68,19 @@ CREATE TABLE batch_request (
     request BLOB NOT NULL PRIMARY KEY CHECK (length(request) = 32), -- as in llm_call; the custom_id in request files
     prompt BLOB NOT NULL CHECK (length(prompt) = 32), -- as in llm_call
     source_id INTEGER NOT NULL REFERENCES llm_source (id),
-    run_id INTEGER REFERENCES run (id),
+    run_id INTEGER REFERENCES run (id), -- the last that wanted it, and pays for it
     purpose TEXT NOT NULL,
     body BLOB NOT NULL, -- zlib of the request as JSON
     file TEXT, -- name of the request file that it stands in; NULL until there is one
     tries INTEGER NOT NULL, -- request files that came back without an answer to it
-    call_id INTEGER REFERENCES llm_call (id), -- an answer that cannot be used, until it has been made known
+    call_id INTEGER REFERENCES llm_call (id), -- an answer that cannot be used; stands until a run that met it is done
     created_ms INTEGER NOT NULL -- milliseconds since 1970, UTC
 ) WITHOUT ROWID;
 CREATE INDEX batch_request_file ON batch_request (file);
 
 CREATE TABLE batch_result (
     -- Result files that have been read.
-    path TEXT NOT NULL PRIMARY KEY, -- of the file
+    path TEXT NOT NULL PRIMARY KEY, -- of the file, and the model whose answers were read
     size INTEGER NOT NULL -- bytes of it that have been read: whole lines
 ) WITHOUT ROWID;
 

@@ -8,8 +8,7 @@ reckoned with a guess; the estimate says which of the two it is.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -17,50 +16,33 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from neuroexplain.batches import names
 from neuroexplain.catalogue import Catalogue, Collection
 from neuroexplain.catalogue.store import locate
 from neuroexplain.collecting import collect, known_collection, layers_of, load_subject
 from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig
+from neuroexplain.errors import NO_ANSWER
 from neuroexplain.explaining import ExplanationKeys
 from neuroexplain.heldout import held_out_spans
 from neuroexplain.llm.addresses import addresses, name_of
-from neuroexplain.llm.base import Reply, Request
 from neuroexplain.llm.openai_http import identity
 from neuroexplain.llm.prices import Price
-from neuroexplain.llm.tokens import Ratio, estimate, estimate_chat
 from neuroexplain.models import price_of
-from neuroexplain.records import Explanation, Floats, NeuronId
+from neuroexplain.pretending import Pretender, Stage
+from neuroexplain.records import Explanation, NeuronId
 from neuroexplain.registry import create, needs_llm
 from neuroexplain.run import Execution, Run
 from neuroexplain.runner import check_plugins
 from neuroexplain.scoring import SimulationKeys
 from neuroexplain.selection import LayerNeurons, by_layer, check_selector
-from neuroexplain.templates import Message
 
 SAMPLE = 100
 """Neurons whose prompts are made."""
-LEARN = 300
-"""Earlier calls from which it is learnt how a model counts."""
 GUESSES = {"explain": 30.0, "simulate": 60.0, "repair": 60.0}
 """Tokens of a reply, where nothing is known."""
 SMALL = 20_000
 """Tokens of a collection that is made for nothing but prompts."""
 _CHUNK = 256
-_TEXT = "words and phrases about a place in which something of a certain kind happens, most often at the end of a clause"
-"""Stands for an explanation that is not there yet: as long as they are on average."""
-
-
-@dataclass
-class Stage:
-    """Calls of one purpose."""
-
-    calls: float = 0.0
-    prompt_tokens: float = 0.0
-    completion_tokens: float = 0.0
-    cost_usd: float | None = None
 
 
 @dataclass
@@ -92,6 +74,7 @@ class Estimate:
             sum(s.calls for s in self.stages.values()),
             sum(s.prompt_tokens for s in self.stages.values()),
             sum(s.completion_tokens for s in self.stages.values()),
+            sum(s.cached_tokens for s in self.stages.values()),
             None if not self.priced else sum(cost or 0.0 for cost in costs),
         )
 
@@ -171,8 +154,8 @@ class _Estimator:
         self.score_config = score
         self.seed = explain.seed
         self.execution = execution
-        self.writer = _Pretender(ledger, _identity(explain, execution), execution.use_ledger)
-        self.reader = _Pretender(ledger, _identity(score, execution), execution.use_ledger)
+        self.writer = Pretender(ledger, _identity(explain, execution), execution.use_ledger)
+        self.reader = Pretender(ledger, _identity(score, execution), execution.use_ledger)
         self.explainer: Any = create("explainer", explain.explainer, explain.settings, self.writer)
         self.simulator: Any = create("simulator", score.simulator, score.settings, self.reader)
         called = needs_llm(type(self.explainer)), needs_llm(type(self.simulator))
@@ -227,7 +210,8 @@ class _Estimator:
                 simulations = [self.simulation_keys.of(key) for key in keys]
                 known = self.ledger.known_simulations(simulations)
                 for neuron, key, simulation in zip(chunk, keys, simulations, strict=True):
-                    yield neuron, numbers.get(key), simulation in known
+                    there = simulation in known and not known[simulation].reasons & NO_ANSWER
+                    yield neuron, numbers.get(key), there
 
     def _add(self, found: Estimate, sample: Sequence[Any], whole: int) -> None:
         """Make the prompts of a sample, and reckon with as many for all."""
@@ -266,7 +250,6 @@ class _Estimator:
         for purpose, stage in list(found.stages.items()):
             model = (self.writer if purpose == "explain" else self.reader).identity
             known = self.ledger.lengths(model)
-            stage.prompt_tokens *= self._factor(model, purpose)
             self._complete(found, purpose, known)
             learnt.append(purpose in known)
             latency = known.get(purpose, {}).get("latency_ms")
@@ -280,8 +263,8 @@ class _Estimator:
             if price is None:
                 found.priced = False
                 continue
-            tokens = round(stage.prompt_tokens), round(stage.completion_tokens)
-            stage.cost_usd = price.cost(*tokens, batch=self.cheap) / 1e9
+            tokens = (stage.prompt_tokens, stage.completion_tokens, stage.cached_tokens)
+            stage.cost_usd = price.cost(*map(round, tokens), batch=self.cheap) / 1e9
         if learnt and all(learnt):
             found.basis = "earlier calls of this model"
             found.seconds = sum(s for s in seconds if s is not None)
@@ -294,82 +277,22 @@ class _Estimator:
     def _complete(
         self, found: Estimate, purpose: str, known: Mapping[str, Mapping[str, float]]
     ) -> None:
-        """Tokens of the replies, and the repairs of such calls that have to be expected."""
-        stage = found.stages[purpose]
-        each = known.get(purpose, {}).get("completion_tokens", GUESSES[purpose])
-        stage.completion_tokens = stage.calls * each
+        """Tokens of the replies and of the cache, and the repairs of such calls that have to be expected."""
+        stage, usual = found.stages[purpose], known.get(purpose, {})
+        stage.completion_tokens = stage.calls * usual.get("completion_tokens", GUESSES[purpose])
+        stage.cached_tokens = stage.prompt_tokens * _cached(usual)
         if purpose == "simulate" and "repair" in known and purpose in known:
-            share = known["repair"]["n"] / known["simulate"]["n"]
+            usual = known["repair"]
             repair = found.stages.setdefault("repair", Stage())
-            repair.calls = stage.calls * share
-            repair.prompt_tokens = repair.calls * known["repair"].get("prompt_tokens", 0.0)
-            repair.completion_tokens = repair.calls * known["repair"].get("completion_tokens", 0.0)
-
-    def _factor(self, model: str, purpose: str) -> float:
-        """Tokens that the model's own tokenizer counts for each that is estimated."""
-        ratios: dict[str, Ratio] = defaultdict(Ratio)
-        for kind, messages, tokens in self.ledger.sample_calls(model, LEARN):
-            turns = [Message(turn["role"], turn["content"]) for turn in json.loads(messages)]
-            ratios[kind].observe(estimate_chat(turns), tokens)
-        return ratios[purpose].factor
+            repair.calls = stage.calls * usual["n"] / known["simulate"]["n"]
+            repair.prompt_tokens = repair.calls * usual.get("prompt_tokens", 0.0)
+            repair.completion_tokens = repair.calls * usual.get("completion_tokens", 0.0)
+            repair.cached_tokens = repair.prompt_tokens * _cached(usual)
 
 
-class _Pretender:
-    """Counts what it is asked instead of answering."""
-
-    spec = "none"
-
-    def __init__(self, catalogue: Catalogue, identity: str, use_ledger: bool) -> None:
-        self.identity = identity
-        self._catalogue = catalogue
-        self._use_ledger = use_ledger
-        self.stages: dict[str, Stage] = {}
-        self.prompts: dict[str, str] = {}
-
-    def begin(self) -> None:
-        """Count from nothing."""
-        self.stages = {}
-
-    async def chat(self, request: Request) -> Reply:
-        """The ledger's reply where it has one, for that would cost nothing; else count."""
-        if self._use_ledger:
-            known = self._catalogue.find_reply(request.sha256(self.identity))
-            if known is not None:
-                return known
-        tokens = estimate_chat(request.messages)
-        if request.schema is not None:
-            tokens += estimate(request.schema)
-        self._count(request.purpose, tokens)
-        self.prompts.setdefault(
-            request.purpose, "\n\n".join(f"[{m.role}]\n{m.text}" for m in request.messages)
-        )
-        return Reply(
-            "[]" if request.schema or request.purpose != "explain" else _TEXT, None, None, 0.0
-        )
-
-    async def distributions(
-        self, prefix: str, segments: Sequence[str], marker: str, answers: Sequence[str]
-    ) -> Floats:
-        """Count a text; every answer is as probable as the others."""
-        text = prefix + "".join(f"{segment}{marker}" for segment in segments)
-        self._count("simulate", estimate(text))
-        self.prompts.setdefault("simulate", text)
-        return np.full((len(segments), len(answers)), 1 / len(answers), dtype=np.float32)
-
-    async def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
-        """All of them."""
-        return [True] * len(candidates)
-
-    def stop(self) -> None:
-        """Nothing waits."""
-
-    async def close(self) -> None:
-        """Nothing to free."""
-
-    def _count(self, purpose: str, tokens: int) -> None:
-        stage = self.stages.setdefault(purpose, Stage())
-        stage.calls += 1
-        stage.prompt_tokens += tokens
+def _cached(usual: Mapping[str, float]) -> float:
+    """The share of prompt tokens that earlier calls found in the server's cache."""
+    return min(1.0, usual.get("cached_tokens", 0.0) / max(usual.get("prompt_tokens", 0.0), 1.0))
 
 
 def _identity(config: ExplainConfig | ScoreConfig, execution: Execution) -> str:

@@ -11,12 +11,12 @@ from neuroexplain import llm as llms
 from neuroexplain.batches import Batches
 from neuroexplain.config import ExplainConfig, ScoreConfig
 from neuroexplain.errors import ConfigError
-from neuroexplain.llm.base import LLM
+from neuroexplain.llm.base import LLM, ScoresText
 from neuroexplain.llm.budget import Budget
 from neuroexplain.llm.ledger import Ledgered, Terms, ledgered
 from neuroexplain.llm.prices import Price, PriceTable
 from neuroexplain.registry import find
-from neuroexplain.run import Book, Run
+from neuroexplain.run import Book, Execution, Run
 
 _Place = tuple[str, str | None, str]
 
@@ -72,12 +72,13 @@ def _open(
     kind, _, name = config.llm.partition(":")
     settings = config.llm_settings
     if kind == "batch" and name:
+        _check_batch(config, execution)
         price = price_of(execution.prices, config.model or "", execution.max_cost)
         batch = Batches(run, Path(name), config, price)
         batch.take_in()
         batches.append(batch)
-        # Answers are paid for as they come; what is asked costs nothing yet.
-        return ledgered(batch.llm(), Book(run), Terms(Budget()))
+        # What is written down costs nothing yet: the run's budget is asked before it goes into a file.
+        return ledgered(batch.llm(), batch.book(), Terms(Budget()))
     model = llms.create(
         config.llm,
         base_url=execution.servers or config.base_url,
@@ -99,6 +100,20 @@ def _open(
         cheap=settings.get("service_tier") == "flex",
     )
     return ledgered(model, Book(run), terms)
+
+
+def _check_batch(config: ExplainConfig | ScoreConfig, execution: Execution) -> None:
+    """Refuse what makes no sense with batches.
+
+    Raises:
+        ConfigError: nobody says which model is asked, or the ledger, through which the answers come, is not to be read.
+    """
+    if not config.model:
+        raise ConfigError(f"{config.llm} needs the model that its requests ask for: --model NAME")
+    if not execution.use_ledger:
+        raise ConfigError(
+            f"the answers of {config.llm} come through the ledger; leave out --no-cache"
+        )
 
 
 def price_of(files: tuple[Path, ...], model: str, max_cost: float | None) -> Price | None:
@@ -125,5 +140,7 @@ def _prepare(run: Run, model: LLM, texts: bool) -> Any:
     async def find_out() -> None:
         for url, found in (await prepare(texts=texts)).items():
             await run.saver.probe(model.identity, url, found.as_dict())
+        if texts and isinstance(model, ScoresText):
+            model.check_texts()  # before explanations are bought that nobody could score
 
     return find_out

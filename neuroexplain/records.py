@@ -10,7 +10,7 @@ have been put into a record. A failure is a record of its own, never a text or a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, overload
@@ -167,6 +167,9 @@ class Exemplars(Sequence[Exemplar]):
 
     def __getitem__(self, index: int | slice) -> Exemplar | tuple[Exemplar, ...]:
         return self._all[index]
+
+    def __iter__(self) -> Iterator[Exemplar]:
+        return iter(self._all)
 
     def __len__(self) -> int:
         return len(self._all)

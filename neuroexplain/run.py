@@ -183,18 +183,20 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: Any
     ) -> None:
-        if self._saver is not None:
-            self.drive(self._saver.close())
-        self._loop.close()
-        state, message = "done" if self.finished and not self.waiting else "interrupted", ""
-        if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
-            state = "interrupted"
-        elif error is not None:
-            state = "interrupted" if isinstance(error, LimitError) else "failed"
-            message = str(error)
-        counts = dict(self.counts)
-        self.catalogue.finish_run(self.id, state, counts, message, waiting=self.waiting)
-        self._lock.release()
+        try:
+            if self._saver is not None:
+                self.drive(self._saver.close())
+            self._loop.close()
+            state, message = "done" if self.finished and not self.waiting else "interrupted", ""
+            if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
+                state = "interrupted"
+            elif error is not None:
+                state = "interrupted" if isinstance(error, LimitError) else "failed"
+                message = str(error)
+            counts = dict(self.counts)
+            self.catalogue.finish_run(self.id, state, counts, message, waiting=self.waiting)
+        finally:
+            self._lock.release()  # also where the disk has no room for how it ended
 
     @property
     def result(self) -> RunResult:

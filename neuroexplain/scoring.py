@@ -141,7 +141,9 @@ class Scoring:
 
     async def score(self, simulated: Simulated, others: Sequence[Simulated]) -> None:
         """Have a simulation scored beside the explanations of other neurons, unless the catalogue has that."""
-        key = run_key("score", self._scored_by, simulated.key, [other.key for other in others])
+        # One with failed spans may be made again, under the same key and with fewer of them.
+        own = simulated.key if simulated.complete else [simulated.key, simulated.number]
+        key = run_key("score", self._scored_by, own, [other.key for other in others])
         number = simulated.explained.number
         if not simulated.fresh and self._is_scored(number, key):
             return

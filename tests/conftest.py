@@ -32,6 +32,7 @@ from neuroexplain.records import (
     Statistics,
     TokenSpan,
 )
+from tests.sweeps import Sweeps
 
 GOLDEN = Path(__file__).parent / "golden"
 TRICKY = (
@@ -158,3 +159,9 @@ class Build:
 @pytest.fixture
 def build() -> Build:
     return Build()
+
+
+@pytest.fixture(scope="session")
+def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Sweeps:
+    """A tiny subject, collected, and sweeps over it."""
+    return Sweeps(tmp_path_factory.mktemp("sweeps"))

@@ -47,7 +47,7 @@ def neuroexplain(*arguments: str, cwd: Path | None = None, **environment: str) -
     return Result(done.exit_code, done.stdout, done.stderr)
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     """Start a command in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "neuroexplain", *arguments],
@@ -55,5 +55,5 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
     )

@@ -62,9 +62,10 @@ ALLOWED: dict[str, set[str]] = {
         *("rings", "run", "scoring", "selection", "subjects"),
     },
     "retrying": {"catalogue", "run", "runner"},
+    "pretending": {"catalogue", "llm", "templates"},
     "estimating": {
         *("batches", "catalogue", "collecting", "explaining", "heldout", "llm", "models"),
-        *("pipeline", "registry", "run", "runner", "scoring", "selection", "templates"),
+        *("pipeline", "pretending", "registry", "run", "runner", "scoring", "selection"),
     },
     "api": {"catalogue", "collecting", "llm", "run", "runner", "scoring", "subjects"},
     "testing": set(),

@@ -85,6 +85,14 @@ def unpacked_text(stored: bytes | str) -> str:
     return stored if isinstance(stored, str) else zlib.decompress(stored).decode()
 
 
+def read_text(stored: bytes | None) -> str | None:
+    """A text that was read as bytes; None where it is damaged or missing."""
+    try:
+        return None if stored is None else stored.decode()
+    except UnicodeDecodeError:
+        return None
+
+
 def unwords(blob: bytes) -> NDArray[np.uint32]:
     """The reverse of `words`."""
     return np.frombuffer(inflate(blob), "<u4").astype(np.uint32)

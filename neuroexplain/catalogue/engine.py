@@ -45,6 +45,8 @@ REASONS = {
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: check that the folder exists and may be written",
     sqlite3.SQLITE_TOOBIG: "refuses a text or array of more than a gigabyte",
 }
+_NO_TEXT = "Could not decode to UTF-8"
+"""Said by the driver, without a code, of bytes that should be a text."""
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 NO_ROOM = {
     sqlite3.SQLITE_FULL: "is full",
@@ -236,6 +238,8 @@ def _explain(path: Path, cause: BaseException | None, error: Exception) -> NoRet
     if code in REASONS:
         kind = BusyError if code in BUSY else CatalogueError
         raise kind(f"catalogue {path} {REASONS[code]}") from error
+    if str(cause).startswith(_NO_TEXT):
+        raise CatalogueError(f"catalogue {path} {REASONS[sqlite3.SQLITE_CORRUPT]}") from error
     if code == sqlite3.SQLITE_CONSTRAINT:
         raise CatalogueError(f"catalogue {path} refuses a row: {cause}") from error
     raise error

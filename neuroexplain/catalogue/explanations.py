@@ -131,7 +131,7 @@ _KNOWN = (
 
 def known_explanations(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
     """Rows of the newest good explanations of some keys."""
-    return {key: number for key, number in connection.execute(_KNOWN, {"keys": list(keys)})}
+    return dict(connection.execute(_KNOWN, {"keys": list(keys)}).all())
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def explainers(
     )
     if layer is not None:
         query = query.where(col(neuron.layer) == layer)
-    return {name: n for name, n in connection.execute(query)}
+    return dict(connection.execute(query).all())
 
 
 def explanation_refs(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import time
+import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, LargeBinary, bindparam, cast, func, select, update
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
@@ -20,11 +22,12 @@ log = logging.getLogger(__name__)
 _CALL, _SOURCE = tables.LlmCall, tables.LlmSource
 _FIND = Prepared(
     select(
+        # As bytes: a damaged text could not be read at all.
+        cast(col(_CALL.reply), LargeBinary).label("reply"),
         *(
             col(c)
             for c in (
                 _CALL.id,
-                _CALL.reply,
                 _CALL.finish_reason,
                 _CALL.prompt_tokens,
                 _CALL.completion_tokens,
@@ -35,7 +38,7 @@ _FIND = Prepared(
                 _CALL.served_model,
                 _SOURCE.endpoint,
             )
-        )
+        ),
     )
     .join(_SOURCE, col(_SOURCE.id) == col(_CALL.source_id))
     .where(
@@ -50,16 +53,19 @@ _FIND_SOURCE = Prepared(
         col(_SOURCE.model) == bindparam("model"), col(_SOURCE.endpoint) == bindparam("endpoint")
     )
 )
+_STAGES = (("explain",), ("simulate", "repair"))
+"""Purposes whose calls are mixed; those of another stage may have come in runs of their own."""
 
 
 def find_reply(connection: Connection, request_sha256: str) -> Reply | None:
     """The newest good reply to a request; a row that was damaged counts as absent, and is reported."""
     for row in _FIND(connection, request=bytes.fromhex(request_sha256)):
-        if not isinstance(row.reply, str):
+        text = codec.read_text(row.reply)
+        if text is None:
             log.warning("row %d of the ledger is damaged; its request is sent again", row.id)
             continue
         return Reply(
-            text=row.reply,
+            text=text,
             prompt_tokens=row.prompt_tokens,
             completion_tokens=row.completion_tokens,
             cached_tokens=row.cached_tokens,
@@ -163,45 +169,56 @@ def probes(connection: Connection, run_id: int | None = None) -> list[dict[str, 
 
 
 def lengths(connection: Connection, model: str) -> dict[str, dict[str, float]]:
-    """What good calls of a model took on average, by purpose, over the newest 10,000 of them.
+    """What good calls of a model took on average, by purpose, over the newest 10,000 of each stage.
 
     `n`, `prompt_tokens`, `completion_tokens`, `cached_tokens`, `latency_ms`: means; absent where no call says.
     """
-    source = select(col(_SOURCE.id)).where(col(_SOURCE.model) == model)
-    newest = (
-        select(_CALL)
-        .where(col(_CALL.source_id).in_(source), col(_CALL.status) == "ok")
-        .order_by(col(_CALL.id).desc())
-        .limit(10_000)
-        .subquery()
-    )
     columns = ("prompt_tokens", "completion_tokens", "cached_tokens", "latency_ms")
-    means = (func.avg(newest.c[name]) for name in columns)
-    query = select(newest.c.purpose, func.count(), *means).group_by(newest.c.purpose)
-    return {
-        purpose: {"n": float(n)}
-        | {k: float(v) for k, v in zip(columns, values, strict=True) if v is not None}
-        for purpose, n, *values in connection.execute(query)
-    }
+    found = {}
+    for purposes in _STAGES:
+        newest = _newest(model, purposes).limit(10_000).subquery()
+        means = (func.avg(newest.c[name]) for name in columns)
+        query = select(newest.c.purpose, func.count(), *means).group_by(newest.c.purpose)
+        for purpose, n, *values in connection.execute(query):
+            told = zip(columns, values, strict=True)
+            found[purpose] = {"n": float(n)} | {k: float(v) for k, v in told if v is not None}
+    return found
 
 
 def sample(connection: Connection, model: str, at_most: int) -> list[tuple[str, str, int]]:
-    """The newest good calls of a model that say how long their prompts were: purpose, messages as JSON, prompt tokens."""
+    """The newest good calls of a model that say how long their prompts were, so many of each stage.
+
+    Damaged rows are left out.
+
+    Returns:
+        Purpose, messages as JSON, prompt tokens.
+    """
+    found = []
+    for purposes in _STAGES:
+        query = (
+            _newest(model, purposes)
+            .where(col(_CALL.prompt_tokens).is_not(None))
+            .with_only_columns(col(_CALL.purpose), col(_CALL.messages), col(_CALL.prompt_tokens))
+            .limit(at_most)
+        )
+        for purpose, messages, tokens in connection.execute(query):
+            with suppress(zlib.error, ValueError):
+                found.append((purpose, codec.unpacked_text(messages), int(tokens)))
+    return found
+
+
+def _newest(model: str, purposes: Sequence[str]) -> Any:
+    """Selects the good calls of a model for some purposes, the newest first."""
     source = select(col(_SOURCE.id)).where(col(_SOURCE.model) == model)
-    query = (
-        select(col(_CALL.purpose), col(_CALL.messages), col(_CALL.prompt_tokens))
+    return (
+        select(_CALL)
         .where(
             col(_CALL.source_id).in_(source),
             col(_CALL.status) == "ok",
-            col(_CALL.prompt_tokens).is_not(None),
+            col(_CALL.purpose).in_(purposes),
         )
         .order_by(col(_CALL.id).desc())
-        .limit(at_most)
     )
-    return [
-        (purpose, codec.unpacked_text(messages), int(tokens or 0))
-        for purpose, messages, tokens in connection.execute(query)
-    ]
 
 
 def now_ms() -> int:

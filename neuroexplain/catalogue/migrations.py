@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from inspect import signature
 from pathlib import Path
 
+from neuroexplain.catalogue import schema_1
 from neuroexplain.errors import CatalogueError
 from neuroexplain.resources import MIGRATIONS
 
@@ -65,7 +67,9 @@ def check(connection: sqlite3.Connection, path: Path) -> bool:
 
 def upgrade(connection: sqlite3.Connection) -> None:
     """Apply what is missing; `connection` must be in autocommit mode."""
-    connection.create_function("hash_bytes", 1, _hash_bytes, deterministic=True)
+    for function in (schema_1.hash_bytes, schema_1.messages_now, schema_1.request_now):
+        arguments = len(signature(function).parameters)
+        connection.create_function(function.__name__, arguments, function, deterministic=True)
     for migration in available():
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -76,15 +80,6 @@ def upgrade(connection: sqlite3.Connection) -> None:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-
-
-def _hash_bytes(text: str) -> bytes:
-    """A SHA-256 in hex as bytes, for migrations; that of the text where it is none, so that no row is lost."""
-    try:
-        found = bytes.fromhex(text)
-    except ValueError:
-        found = b""
-    return found if len(found) == 32 else hashlib.sha256(text.encode()).digest()
 
 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:

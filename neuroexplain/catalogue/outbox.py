@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, ledger, tables
@@ -27,9 +27,11 @@ class Unusable:
 
 
 def put(connection: Connection, run_id: int | None, waiting: Waiting) -> None:
-    """Add a request that waits; one that waits already is left alone."""
+    """Add a request that waits; one that waits already is this run's from now on."""
     place = {"request": bytes.fromhex(waiting.request_sha256)}
-    if connection.execute(_FIND, place).first() is not None:
+    known = connection.execute(_FIND, place).first()
+    if known is not None:
+        _wanted_by(connection, run_id, place["request"])
         return
     row = place | {
         "prompt": bytes.fromhex(waiting.prompt_sha256),
@@ -43,8 +45,8 @@ def put(connection: Connection, run_id: int | None, waiting: Waiting) -> None:
     add(connection, _TABLE, [row])
 
 
-def take_unusable(connection: Connection, request_sha256: str) -> Unusable | None:
-    """An unusable answer to a request, once: then the request is forgotten, and may be asked anew."""
+def unusable(connection: Connection, run_id: int | None, request_sha256: str) -> Unusable | None:
+    """An unusable answer to a request; it stands until a run that met it is done, see `forget`."""
     place = bytes.fromhex(request_sha256)
     call = tables.LlmCall
     query = (
@@ -55,14 +57,24 @@ def take_unusable(connection: Connection, request_sha256: str) -> Unusable | Non
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    connection.execute(delete(_TABLE).where(col(_TABLE.request) == place))
+    _wanted_by(connection, run_id, place)
     return Unusable(row.error or "", row.reply)
+
+
+def forget(connection: Connection, run_id: int) -> None:
+    """Let the requests to which a run met unusable answers be asked anew."""
+    met = (col(_TABLE.run_id) == run_id, col(_TABLE.call_id).is_not(None))
+    connection.execute(delete(_TABLE).where(*met))
 
 
 def waiting(connection: Connection, request_sha256: str) -> Waiting | None:
     """A request that waits for an answer."""
-    row = connection.execute(_FIND, {"request": bytes.fromhex(request_sha256)}).one_or_none()
-    return None if row is None or row.call_id is not None else _waiting(connection, row)
+    row = connection.execute(_FIND, {"request": _bytes(request_sha256)}).one_or_none()
+    if row is None or row.call_id is not None:
+        return None
+    source = tables.LlmSource
+    model = connection.scalar(select(col(source.model)).where(col(source.id) == row.source_id))
+    return _waiting(row, str(model))
 
 
 def settle(connection: Connection, run_id: int | None, call: Call) -> None:
@@ -97,22 +109,22 @@ def release_file(connection: Connection, name: str) -> None:
     connection.execute(update(_TABLE).where(col(_TABLE.file) == name).values(file=None))
 
 
-def unassigned(connection: Connection, model: str, at_most: int, after: str = "") -> list[Waiting]:
-    """Requests to a model that stand in no file yet, by the order of their hashes, after one of these."""
-    source = tables.LlmSource
-    query = (
-        select(_TABLE)
-        .join(source, col(source.id) == col(_TABLE.source_id))
-        .where(
-            col(source.model) == model,
-            col(_TABLE.file).is_(None),
-            col(_TABLE.call_id).is_(None),
-            col(_TABLE.request) > bytes.fromhex(after),
-        )
-        .order_by(col(_TABLE.request))
-        .limit(at_most)
-    )
-    return [_waiting(connection, row) for row in connection.execute(query)]
+def unassigned(
+    connection: Connection, run_id: int, model: str, at_most: int, after: str = ""
+) -> list[Waiting]:
+    """Requests of a run to a model that stand in no file yet, by the order of their hashes, after one of these."""
+    place = (col(_TABLE.run_id) == run_id, col(_TABLE.file).is_(None))
+    return _found(connection, _to(model).where(*place), model, at_most, after)
+
+
+def asked(
+    connection: Connection, run_key: str, model: str, at_most: int, after: str = ""
+) -> list[Waiting]:
+    """Requests of all runs of a key to a model that stand in files, in the same order."""
+    run = tables.Run
+    query = _to(model).join(run, col(run.id) == col(_TABLE.run_id))
+    place = (col(run.run_key) == run_key, col(_TABLE.file).is_not(None))
+    return _found(connection, query.where(*place), model, at_most, after)
 
 
 def assign(connection: Connection, requests: Sequence[str], name: str) -> None:
@@ -121,19 +133,30 @@ def assign(connection: Connection, requests: Sequence[str], name: str) -> None:
     connection.execute(statement, [{"this": bytes.fromhex(r)} for r in requests])
 
 
-def requests_of(connection: Connection, name: str) -> list[Waiting]:
-    """The requests of a file that wait, by the order of their hashes."""
-    query = (
-        select(_TABLE)
-        .where(col(_TABLE.file) == name, col(_TABLE.call_id).is_(None))
-        .order_by(col(_TABLE.request))
+def requests_of(connection: Connection, name: str) -> list[str]:
+    """The requests of a file that wait."""
+    query = select(col(_TABLE.request)).where(
+        col(_TABLE.file) == name, col(_TABLE.call_id).is_(None)
     )
-    return [_waiting(connection, row) for row in connection.execute(query)]
+    return [request.hex() for (request,) in connection.execute(query)]
 
 
-def count(connection: Connection) -> int:
-    """Requests that wait."""
-    query = select(func.count()).select_from(_TABLE).where(col(_TABLE.call_id).is_(None))
+def knows(connection: Connection, request_sha256: str) -> bool:
+    """Whether a request waits here, or has been answered."""
+    place = _bytes(request_sha256)
+    call = tables.LlmCall
+    answered = select(col(call.id)).where(col(call.request) == place).limit(1)
+    found = connection.execute(_FIND, {"request": place}).first()
+    return found is not None or connection.execute(answered).first() is not None
+
+
+def count(connection: Connection, run_id: int) -> int:
+    """Requests of a run that stand in files and wait."""
+    query = select(func.count()).where(
+        col(_TABLE.run_id) == run_id,
+        col(_TABLE.file).is_not(None),
+        col(_TABLE.call_id).is_(None),
+    )
     return int(connection.scalar(query) or 0)
 
 
@@ -166,24 +189,23 @@ class Outbox:
         run_id: int | None,
         answers: Sequence[Call],
         released: Sequence[str],
-        path: str,
-        size: int,
+        read: tuple[str, int] | None = None,
     ) -> None:
-        """Take in a piece of a result file, all of it or nothing.
+        """Take in a piece of what has come back, all of it or nothing.
 
         Args:
             run_id: row of the run that reads it.
             answers: what came.
             released: requests that came back without an answer, and go into another file.
-            path: of the result file.
-            size: bytes of it that have now been read.
+            read: the result file, and bytes of it that have now been read.
         """
         with self._database.writing() as connection:
             for call in answers:
                 settle(connection, run_id, call)
             for request in released:
                 release(connection, request)
-            note_read(connection, path, size)
+            if read is not None:
+                note_read(connection, *read)
 
     def read_up_to(self, path: str) -> int:
         """Bytes of a result file that have been read."""
@@ -200,34 +222,79 @@ class Outbox:
         with self._database.writing() as connection:
             release_file(connection, name)
 
-    def unassigned(self, model: str, at_most: int, after: str = "") -> list[Waiting]:
-        """Requests to a model that stand in no file yet, by the order of their hashes, after one of these."""
+    def unassigned(self, run_id: int, model: str, at_most: int, after: str = "") -> list[Waiting]:
+        """Requests of a run to a model that stand in no file yet, by the order of their hashes, after one of these."""
         with self._database.reading() as connection:
-            return unassigned(connection, model, at_most, after)
+            return unassigned(connection, run_id, model, at_most, after)
+
+    def asked(self, run_key: str, model: str, at_most: int, after: str = "") -> list[Waiting]:
+        """Requests of all runs of a key to a model that stand in files, in the same order."""
+        with self._database.reading() as connection:
+            return asked(connection, run_key, model, at_most, after)
 
     def assign(self, requests: Sequence[str], name: str) -> None:
         """Say in which file some requests stand."""
         with self._database.writing() as connection:
             assign(connection, requests, name)
 
-    def requests_of(self, name: str) -> list[Waiting]:
-        """The requests of a file that wait, by the order of their hashes."""
+    def requests_of(self, name: str) -> list[str]:
+        """The requests of a file that wait."""
         with self._database.reading() as connection:
             return requests_of(connection, name)
 
-    def count(self) -> int:
-        """Requests that wait."""
+    def knows(self, request_sha256: str) -> bool:
+        """Whether a request waits here, or has been answered."""
         with self._database.reading() as connection:
-            return count(connection)
+            return knows(connection, request_sha256)
+
+    def forget(self, run_id: int) -> None:
+        """Let the requests to which a run met unusable answers be asked anew."""
+        with self._database.writing() as connection:
+            forget(connection, run_id)
+
+    def count(self, run_id: int) -> int:
+        """Requests of a run that stand in files and wait."""
+        with self._database.reading() as connection:
+            return count(connection, run_id)
 
 
-def _waiting(connection: Connection, row: Any) -> Waiting:
+def _bytes(name: str) -> bytes:
+    """A request's hash from a file; of any other name, what no request has."""
+    try:
+        return bytes.fromhex(name)
+    except ValueError:
+        return b""
+
+
+def _wanted_by(connection: Connection, run_id: int | None, request: bytes) -> None:
+    """Note which run wants a request: it pays for it."""
+    place = col(_TABLE.request) == request
+    connection.execute(update(_TABLE).where(place).values(run_id=run_id))
+
+
+def _to(model: str) -> Select[Any]:
+    """Requests to a model that wait."""
     source = tables.LlmSource
-    model = connection.scalar(select(col(source.model)).where(col(source.id) == row.source_id))
+    return (
+        select(_TABLE)
+        .join(source, col(source.id) == col(_TABLE.source_id))
+        .where(col(source.model) == model, col(_TABLE.call_id).is_(None))
+    )
+
+
+def _found(
+    connection: Connection, query: Select[Any], model: str, at_most: int, after: str
+) -> list[Waiting]:
+    place = col(_TABLE.request)
+    page = query.where(place > bytes.fromhex(after)).order_by(place).limit(at_most)
+    return [_waiting(row, model) for row in connection.execute(page)]
+
+
+def _waiting(row: Any, model: str) -> Waiting:
     return Waiting(
         request_sha256=row.request.hex(),
         prompt_sha256=row.prompt.hex(),
-        model=str(model),
+        model=model,
         purpose=row.purpose,
         body=codec.unpacked_text(row.body),
         tries=row.tries,

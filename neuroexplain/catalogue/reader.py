@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 from sqlmodel import col
 
-from neuroexplain.catalogue import codec, tables
+from neuroexplain.catalogue import codec, runs, tables
 from neuroexplain.catalogue.rows import Prepared
 from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.errors import CatalogueError, unknown
@@ -129,20 +129,21 @@ def collection_of(connection: Connection, explanation_id: int) -> Collection:
 
 
 def collection_of_run(connection: Connection, run_id: int) -> Collection:
-    """The collection that a run explained, or scored explanations of.
+    """The collection that a run explained, or scored explanations of; one that added nothing went on with another.
 
     Raises:
-        CatalogueError: the run did neither.
+        CatalogueError: neither did.
     """
     explanation, simulation = tables.Explanation, tables.Simulation
-    written = select(col(explanation.id)).where(col(explanation.run_id) == run_id).limit(1)
-    simulated = (
-        select(col(simulation.explanation_id)).where(col(simulation.run_id) == run_id).limit(1)
-    )
-    for query in (written, simulated):
-        found = connection.scalar(query)
-        if found is not None:
-            return collection_of(connection, found)
+    for same in ([run_id], runs.same_key(run_id)):
+        for number, run in (
+            (explanation.id, explanation.run_id),
+            (simulation.explanation_id, simulation.run_id),
+        ):
+            query = select(col(number)).where(col(run).in_(same)).order_by(col(run).desc()).limit(1)
+            found = connection.scalar(query)
+            if found is not None:
+                return collection_of(connection, found)
     raise CatalogueError(f"run {run_id} has explained and scored nothing")
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, Select, func, select, text, update
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
@@ -131,39 +131,52 @@ def config_of(connection: Connection, run_id: int) -> tuple[str, dict[str, Any]]
 
 
 def failures(connection: Connection, run_id: int) -> dict[str, int]:
-    """What failed in a run, by reason."""
-    return {reason: n for failed, reason, n in connection.execute(_FAILURES) if failed == run_id}
+    """What failed in a run or in others of the same key, by reason: a run that goes on does not fail once more."""
+    same = set(connection.scalars(same_key(run_id)))
+    found: Counter[str] = Counter()
+    for failed, reason, n in connection.execute(_FAILURES):
+        if failed in same:
+            found[reason] += n
+    return dict(found)
 
 
 def failed_requests(connection: Connection, run_id: int, reasons: AbstractSet[str]) -> list[str]:
-    """Requests whose replies could not be used in a run, for some reasons: those to which what failed goes back."""
+    """Requests whose replies could not be used in a run or in others of the same key, for some reasons.
+
+    They are those to which what failed goes back. A reply that was retired before is none of them.
+    """
     explanation, simulation = tables.Explanation, tables.Simulation
-    failure, call, run = tables.SimulationFailure, tables.LlmCall, tables.Run
-    written = select(col(explanation.prompt_sha256)).where(
-        col(explanation.run_id) == run_id,
+    failure, call = tables.SimulationFailure, tables.LlmCall
+    same = same_key(run_id)
+    written = select(col(explanation.prompt_sha256), col(explanation.raw_reply)).where(
+        col(explanation.run_id).in_(same),
         col(explanation.status) == "failed",
         col(explanation.reason).in_(reasons),
     )
-    prompts = {bytes.fromhex(p) for (p,) in connection.execute(written) if p is not None}
+    texts = {(bytes.fromhex(p), reply) for p, reply in connection.execute(written) if p is not None}
     simulated = (
         select(col(failure.raw_reply))
         .join(simulation, col(simulation.id) == col(failure.simulation_id))
-        .where(col(simulation.run_id) == run_id, col(failure.reason).in_(reasons))
+        .where(col(simulation.run_id).in_(same), col(failure.reason).in_(reasons))
     )
     replies = {reply for (reply,) in connection.execute(simulated) if reply is not None}
-    # The reply may have come in an earlier run that this one went on with.
-    key = select(col(run.run_key)).where(col(run.id) == run_id).scalar_subquery()
-    same = select(col(run.id)).where(col(run.run_key) == key)
     calls = (
         select(col(call.request), col(call.prompt), col(call.purpose), col(call.reply))
-        .where(col(call.run_id).in_(same), col(call.status) == "ok")
+        .where(col(call.run_id).in_(same), col(call.status) == "ok", col(call.retired) == 0)
         .execution_options(yield_per=1000)
     )
     return [
         row.request.hex()
         for row in connection.execute(calls)
-        if (row.prompt in prompts if row.purpose == "explain" else row.reply in replies)
+        if ((row.prompt, row.reply) in texts if row.purpose == "explain" else row.reply in replies)
     ]
+
+
+def same_key(run_id: int) -> Select[int]:
+    """Rows of a run and of all those that did the same work before or after it."""
+    run = tables.Run
+    key = select(col(run.run_key)).where(col(run.id) == run_id).scalar_subquery()
+    return select(col(run.id)).where(col(run.run_key) == key)
 
 
 def spent_on(connection: Connection, run_key: str) -> tuple[int, int]:

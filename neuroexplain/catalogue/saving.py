@@ -85,9 +85,9 @@ class Saver:
         """Add a request that waits for the answer of an offline batch."""
         await self._one(lambda c: outbox.put(c, self.run_id, request))
 
-    async def take_unusable(self, request_sha256: str) -> outbox.Unusable | None:
-        """An unusable answer of an offline batch, once."""
-        return await self._one(lambda c: outbox.take_unusable(c, request_sha256))
+    async def unusable(self, request_sha256: str) -> outbox.Unusable | None:
+        """An unusable answer of an offline batch."""
+        return await self._one(lambda c: outbox.unusable(c, self.run_id, request_sha256))
 
     async def sign_of_life(self, counts: Mapping[str, int], progress: Mapping[str, Any]) -> None:
         """Write how far the run is."""

@@ -71,12 +71,12 @@ class RunStore(StoreFile):
             return runs.config_of(connection, run_id)
 
     def failures(self, run_id: int) -> dict[str, int]:
-        """What failed in a run, by reason."""
+        """What failed in a run or in others of the same key, by reason."""
         with self._database.reading() as connection:
             return runs.failures(connection, run_id)
 
     def failed_requests(self, run_id: int, reasons: AbstractSet[str]) -> list[str]:
-        """Requests whose replies could not be used in a run, for some reasons."""
+        """Requests whose replies could not be used in a run or in others of the same key, for some reasons."""
         with self._database.reading() as connection:
             return runs.failed_requests(connection, run_id, reasons)
 

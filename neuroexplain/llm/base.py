@@ -176,6 +176,13 @@ class AnswersMarked(Protocol):
 class ScoresText(Protocol):
     """A server that returns the probabilities of a text's own tokens, from which those of answers can be read."""
 
+    def check_texts(self) -> None:
+        """Refuse a server that gives none, or wrong ones.
+
+        Raises:
+            LLMPermanentError: it does, or nobody has found out what it gives.
+        """
+
     async def marked(self, request: MarkedRequest) -> Reply:
         """Log probabilities of the answers at every marker, as a JSON list of lists, [segment][answer].
 

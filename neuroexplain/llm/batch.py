@@ -11,7 +11,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 
-from neuroexplain.errors import AwaitedError, LLMPermanentError, LLMReplyError
+from neuroexplain.errors import AwaitedError, LLMReplyError
 from neuroexplain.llm.base import Purpose, Reply, Request
 from neuroexplain.records import Waiting
 from neuroexplain.templates import Message
@@ -36,7 +36,7 @@ class BatchLLM:
         spec: stored with what the model writes.
         identity: what the ledger knows it by.
         put: writes down a request that waits; returns once it is safe.
-        take_unusable: an answer to a request that is of no use, once.
+        unusable: an answer to a request that has come, and is of no use.
     """
 
     def __init__(
@@ -44,27 +44,25 @@ class BatchLLM:
         spec: str,
         identity: str,
         put: Callable[[Waiting], Awaitable[None]],
-        take_unusable: Callable[[str], Awaitable[Unusable | None]],
+        unusable: Callable[[str], Awaitable[Unusable | None]],
     ) -> None:
         self.spec = spec
         self.identity = identity
         self._put = put
-        self._take_unusable = take_unusable
+        self._unusable = unusable
 
     async def chat(self, request: Request) -> Reply:
         """Write the request down.
 
         Raises:
-            LLMReplyError: its answer has come, and is of no use.
-            LLMPermanentError: it was refused.
+            LLMReplyError: its answer has come, and is of no use. A refusal is one too: all of a batch are asked before the
+                first answer is read, so that no other call is saved by giving up.
             AwaitedError: else.
         """
         key = request.sha256(self.identity)
-        found = await self._take_unusable(key)
+        found = await self._unusable(key)
         if found is not None:
             reason, _, message = found.error.partition(": ")
-            if reason == LLMPermanentError.default_reason:
-                raise LLMPermanentError(message, raw=found.raw)
             raise LLMReplyError(message, raw=found.raw, reason=reason)
         await self._put(
             Waiting(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import openai
+from openai.types import Batch
 
 from neuroexplain.errors import BatchError
 from neuroexplain.llm import retry
@@ -84,7 +85,8 @@ class BatchService:
         Raises:
             BatchError: the service refuses; what was sent before stays sent.
         """
-        return [self._submit(path) for path in folder.request_files()]
+        with folder.alone():
+            return [self._submit(path) for path in folder.request_files()]
 
     def status(self, folder: BatchFolder) -> list[Job]:
         """How far the batches are.
@@ -92,7 +94,8 @@ class BatchService:
         Raises:
             BatchError: the service refuses.
         """
-        return [self._look(path) for path in folder.request_files()]
+        with folder.alone():
+            return [self._look(path) for path in folder.request_files()]
 
     def fetch(self, folder: BatchFolder) -> list[Job]:
         """Fetch the results of the batches that have ended, and put their request files away.
@@ -100,11 +103,12 @@ class BatchService:
         Raises:
             BatchError: the service refuses.
         """
-        jobs = self.status(folder)
-        for job in jobs:
-            if job.status in ENDED:
-                self._fetch(folder, job)
-                folder.put_away(folder.requests / job.file)
+        with folder.alone():
+            jobs = [self._look(path) for path in folder.request_files()]
+            for job in jobs:
+                if job.status in ENDED:
+                    self._fetch(folder, job)
+                    folder.put_away(folder.requests / job.file)
         return jobs
 
     def _submit(self, path: Path) -> Job:
@@ -112,27 +116,35 @@ class BatchService:
         if job.batch_id is not None:
             return job
         data = path.read_bytes()
-        if state_file(path).exists():
-            found = self._find(job.job)  # it may have been made, and the answer lost
-            if found is not None:
-                return _save(path, replace(job, batch_id=found, status="submitted"))
+        # With a file that was sent before, a batch may have been made too, and the answer lost.
+        asked = job.input_file_id is not None
         job = _save(path, replace(job, sha256=hashlib.sha256(data).hexdigest()))
         if job.input_file_id is None:
             made = self._insist(
                 lambda: self._client.files.create(file=(path.name, data), purpose="batch")
             )
             job = _save(path, replace(job, input_file_id=made.id))
-        input_file_id = job.input_file_id
-        assert input_file_id is not None
-        batch = self._insist(
-            lambda: self._client.batches.create(
-                input_file_id=input_file_id,
+        batch = self._insist(self._maker(job, asked))
+        return _save(path, replace(job, batch_id=batch.id, status=batch.status))
+
+    def _maker(self, job: Job, asked: bool) -> Callable[[], Batch]:
+        """Makes a job's batch, however often it is called; where it was asked for before, it looks for it first."""
+
+        def make() -> Batch:
+            nonlocal asked
+            found = self._find(job.job) if asked else None
+            asked = True
+            if found is not None:
+                return found
+            assert job.input_file_id is not None
+            return self._client.batches.create(
+                input_file_id=job.input_file_id,
                 endpoint="/v1/chat/completions",
                 completion_window="24h",
                 metadata={_METADATA: job.job},
             )
-        )
-        return _save(path, replace(job, batch_id=batch.id, status=batch.status))
+
+        return make
 
     def _look(self, path: Path) -> Job:
         job = self._job(path)
@@ -173,11 +185,11 @@ class BatchService:
     def _content(self, file_id: str) -> bytes:
         return self._client.files.content(file_id).read()
 
-    def _find(self, job: str) -> str | None:
+    def _find(self, job: str) -> Batch | None:
         """The batch of a job's name, among those of the account."""
-        for batch in self._insist(lambda: list(self._client.batches.list(limit=100))):
+        for batch in self._client.batches.list(limit=100):
             if (batch.metadata or {}).get(_METADATA) == job:
-                return batch.id
+                return batch
         return None
 
     def _job(self, path: Path) -> Job:

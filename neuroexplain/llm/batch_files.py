@@ -9,12 +9,16 @@ Any program that answers such files serves: a batch service, a cluster's offline
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from neuroexplain.errors import BatchError
 
@@ -38,8 +42,26 @@ class BatchFolder:
         try:
             for folder in (self.requests, self.results, self.answered):
                 folder.mkdir(parents=True, exist_ok=True)
+                if not os.access(folder, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
-            raise BatchError(f"folder {path} cannot be used: {error.strerror}") from None
+            raise self._useless(error) from None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While no other process writes into the folder; waits for its turn.
+
+        Raises:
+            BatchError: the folder cannot be read or written.
+        """
+        try:
+            with FileLock(self.path / ".lock"):
+                yield
+        except OSError as error:
+            raise self._useless(error) from error
+
+    def _useless(self, error: OSError) -> BatchError:
+        return BatchError(f"folder {self.path} cannot be used: {error.strerror or error}")
 
     def request_files(self) -> list[Path]:
         """Request files that have not come back, in order."""
@@ -58,6 +80,11 @@ class BatchFolder:
             if path.stem.isdigit()
         ]
         return self.requests / f"{max(numbers, default=0) + 1:04d}.jsonl"
+
+    def is_put_away(self, request_file: Path) -> bool:
+        """Whether a request file of this folder has come back."""
+        here = request_file.parent == self.requests
+        return here and not request_file.exists() and (self.answered / request_file.name).exists()
 
     def put_away(self, request_file: Path) -> None:
         """Move a request file that has come back, with what is noted about it."""
@@ -81,6 +108,7 @@ class RequestFile:
 
     def __exit__(self, *error: object) -> None:
         self._file.close()
+        self._draft.unlink(missing_ok=True)
 
     def add(self, request_sha256: str, body: bytes) -> bool:
         """Add a request with its body, which is JSON on one line; False where the file has no room for it."""

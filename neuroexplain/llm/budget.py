@@ -57,12 +57,27 @@ class Budget:
         while True:
             self._check()
             if self._fits(worst_nano):
-                break
+                return self.owe(worst_nano)
             if not self._under_way:
                 raise self._exceeded()
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._line.append(future)
             await future
+
+    def claim(self, worst_nano: int) -> Reservation:
+        """Leave to ask for a call that an offline batch answers; waits for no other, since these end after this run.
+
+        Raises:
+            LimitError: it would cost more than is left.
+            NeuroexplainError: what the budget was closed with.
+        """
+        self._check()
+        if not self._fits(worst_nano):
+            raise self._exceeded()
+        return self.owe(worst_nano)
+
+    def owe(self, worst_nano: int) -> Reservation:
+        """Reserve for a call that has been asked for, whatever the limit."""
         self._reserved += worst_nano
         self._under_way += 1
         self.calls += 1
@@ -103,7 +118,7 @@ class Budget:
             raise self._closed
         if self.max_calls is not None and self.calls >= self.max_calls:
             raise LimitError(
-                f"stopped at --max-calls {self.max_calls}: so many calls were made; "
+                f"stopped at --max-calls {self.max_calls}: so many calls were made or are under way; "
                 "the same command with a higher limit goes on"
             )
 
@@ -114,7 +129,8 @@ class Budget:
 
     def _exceeded(self) -> LimitError:
         assert self.max_cost_nano is not None
+        owed = f", up to ${self._reserved / 1e9:.4f} are owed for batches" if self._reserved else ""
         return LimitError(
-            f"stopped at --max-cost {self.max_cost_nano / 1e9:g}: ${self.spent_nano / 1e9:.4f} were spent, and the next "
-            "call may cost more than is left; the same command with a higher limit goes on"
+            f"stopped at --max-cost {self.max_cost_nano / 1e9:g}: ${self.spent_nano / 1e9:.4f} were spent{owed}, and the "
+            "next call may cost more than is left; the same command with a higher limit goes on"
         )

@@ -89,11 +89,9 @@ def read_echo(response: Response) -> Echo:
             {str(token): float(p) for token, p in (top or {}).items()} for top in tops
         )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        raise NoEchoError(
-            f"{response.url} does not return the probabilities of a text's tokens"
-        ) from None
+        raise NoEchoError("no probabilities came back for the text that was sent") from None
     if not len(tokens) == len(logprobs) == len(alternatives):
-        raise NoEchoError(f"{response.url} returns not as many probabilities as tokens")
+        raise NoEchoError("not as many probabilities came back as tokens")
     usage = data.get("usage") if isinstance(data, dict) else None
     count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
     return Echo(tokens, logprobs, alternatives, count if isinstance(count, int) else None)

@@ -114,8 +114,10 @@ class Endpoint:
         """Take note that it has not; others are preferred for a while, or for good."""
         if isinstance(error, LLMPermanentError) and error.whole_server:
             self.dead = error
-        elif isinstance(error, LLMUnavailableError) and not error.overload:
-            self._resting_until = time.monotonic() + self._rest
+        elif (
+            isinstance(error, LLMUnavailableError) and not self.resting
+        ):  # one rest for those of one moment
+            self._resting_until = time.monotonic() + max(self._rest, error.retry_after or 0.0)
             self._rest = min(2 * self._rest, _LONGEST_REST)
 
     async def send(
@@ -161,8 +163,8 @@ class Endpoint:
 
     def _response(self, got: Got) -> Response:
         text = got.text
-        if got.status >= 300 and self._key:
-            text = text.replace(self._key, "[key]")  # some servers repeat what they were sent
+        if self._key and (got.status >= 300 or '"choices"' not in text):
+            text = text.replace(self._key, "[key]")  # errors may repeat what was sent
         if not self._told_limits and got.status < 300:
             self._told_limits = True
             rpm, tpm = replies.rate_limits(got.headers)

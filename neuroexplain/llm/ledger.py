@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from neuroexplain.errors import LLMError
+from neuroexplain.errors import LLMError, LLMPermanentError
 from neuroexplain.llm.base import LLM, AnswersMarked, MarkedRequest, Reply, Request, ScoresText
 from neuroexplain.llm.budget import Budget
 from neuroexplain.llm.prices import Price
@@ -63,6 +63,7 @@ class Ledgered:
         self._book = book
         self._terms = terms
         self._ready = terms.prepare is None
+        self._refused: LLMPermanentError | None = None
         self._preparing = asyncio.Lock()
         # Equal requests wait for the first of them and then find its reply.
         self._under_way: dict[str, asyncio.Future[None]] = {}
@@ -130,8 +131,14 @@ class Ledgered:
         if self._ready:
             return
         async with self._preparing:
+            if self._refused is not None:  # calls that were in line need not find that out again
+                raise self._refused
             if not self._ready and self._terms.prepare is not None:
-                await self._terms.prepare()
+                try:
+                    await self._terms.prepare()
+                except LLMPermanentError as error:
+                    self._refused = error
+                    raise
                 self._ready = True
 
     def _worst(self, request: Request | MarkedRequest) -> int:
@@ -139,9 +146,7 @@ class Ledgered:
         price = self._terms.price
         if price is None or self._terms.budget.max_cost_nano is None:
             return 0
-        prompt = int(MARGIN * estimate_chat(request.messages)) + 20
-        reply = request.max_tokens if isinstance(request, Request) else 1
-        return price.cost(prompt, reply, batch=self._terms.cheap)
+        return worst_cost(request, price, batch=self._terms.cheap)
 
     def _cost(self, usage: Usage) -> int | None:
         price = self._terms.price
@@ -205,6 +210,13 @@ def ledgered(llm: LLM, book: Book, terms: Terms) -> Ledgered:
     if isinstance(llm, ScoresText):
         return LedgeredText(llm, book, terms, scores=llm)
     return Ledgered(llm, book, terms)
+
+
+def worst_cost(request: Request | MarkedRequest, price: Price, *, batch: bool) -> int:
+    """What a call may cost at worst, in billionths of a dollar."""
+    prompt = int(MARGIN * estimate_chat(request.messages)) + 20
+    reply = request.max_tokens if isinstance(request, Request) else 1
+    return price.cost(prompt, reply, batch=batch)
 
 
 def _call(request: Request | MarkedRequest, key: str, identity: str) -> Call:

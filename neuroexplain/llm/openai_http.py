@@ -99,12 +99,12 @@ class OpenAIChat:
 
     async def marked(self, request: MarkedRequest) -> Reply:
         """Log probabilities of answers at marked places; see `ScoresText.marked`."""
-        self._check_texts()
+        self.check_texts()
         return await self._insist(request, lambda endpoint: marked(endpoint, request))
 
     async def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
         """Which of some answers are one token of this model; asked once."""
-        self._check_texts()
+        self.check_texts()
         key = tuple(candidates)
         if key not in self._single:
             self._single[key] = await single_tokens(self._choose(), candidates)
@@ -234,25 +234,31 @@ class OpenAIChat:
             return min(alive, key=lambda e: e.resting)
         return min(awake, key=lambda e: (e.pace.load + 1) / e.address.weight)
 
-    def _check_texts(self) -> None:
+    def check_texts(self) -> None:
         """Refuse to read probabilities of texts from servers that give none, or wrong ones.
 
         Raises:
             LLMPermanentError: the message says what is wrong with them.
         """
+        wrong = None
         if not self.capabilities:
-            raise LLMPermanentError(f"{self.identity} has not been tried: call `prepare` first")
+            wrong = (
+                f"whether {self.identity} gives probabilities of a text's own tokens has not been tried; "
+                "leave out --no-probe"
+            )
         for url, found in self.capabilities.items():
             if found.prompt_logprobs == "shifted":
-                raise LLMPermanentError(
+                wrong = (
                     f"{url} gives tokens the probabilities of their neighbours ({found.why}): every score would be "
                     "wrong; use the simulator sparse"
                 )
-            if found.prompt_logprobs != "aligned":
-                raise LLMPermanentError(
+            elif found.prompt_logprobs != "aligned":
+                wrong = (
                     f"{url} gives no probabilities of a text's own tokens ({found.why or 'not tried'}); use the "
                     "simulator sparse, or a server that does, such as vLLM"
                 )
+        if wrong is not None:
+            raise LLMPermanentError(wrong, whole_server=True)
 
     def _check_model(self, endpoint: Endpoint, found: Completion) -> None:
         """Say once that a server answers in another model's name; which one it was is in the ledger."""

@@ -8,7 +8,7 @@ token the probability of the next, which looks right and makes every score wrong
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from neuroexplain.llm.base import Request
 from neuroexplain.llm.dialect import Form
 from neuroexplain.llm.echo import Echo, NoEchoError, read_echo
 from neuroexplain.llm.endpoint import Endpoint
-from neuroexplain.llm.replies import Response
+from neuroexplain.llm.replies import Completion, Response
 from neuroexplain.templates import Message, render
 
 TOLERANCE = 0.05
@@ -120,7 +120,7 @@ async def _kept(
     before = endpoint.dialect
     endpoint.dialect = replace(before, form=form)
     try:
-        reply = await endpoint.chat(request, probe=True)
+        reply = await _twice(endpoint, request)
     except LLMUnavailableError as error:
         # A server is known that fails (500) on every schema. One that is really down fails on the next chat too.
         endpoint.dialect = before
@@ -141,6 +141,13 @@ async def _kept(
     return isinstance(data, dict) and data.get(wanted[0]) in wanted[1]
 
 
+async def _twice(endpoint: Endpoint, request: Request) -> Completion:
+    """A chat's completion, where one failure of the server is not taken for its answer."""
+    with suppress(LLMUnavailableError):
+        return await endpoint.chat(request, probe=True)
+    return await endpoint.chat(request, probe=True)
+
+
 async def _chat(endpoint: Endpoint) -> dict[str, Any]:
     """What comes of a chat with a short limit, two replies and alternatives to every token."""
     request = Request((Message("user", render("probe/length.jinja")),), "probe", CAP)
@@ -148,6 +155,10 @@ async def _chat(endpoint: Endpoint) -> dict[str, Any]:
     body = dialect.body(endpoint.model, request)
     body["messages"] = [{"role": m.role, "content": m.text} for m in request.messages]
     body |= {"n": 2, "logprobs": True, "top_logprobs": 2}
+    if "temperature" in body:
+        body["temperature"] = (
+            1.0  # two replies at 0 would be the same one, which is refused by some
+        )
     response, refused = await _insist(endpoint, body)
     cap: str = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
     if not _is_cut(response):
@@ -157,14 +168,13 @@ async def _chat(endpoint: Endpoint) -> dict[str, Any]:
             response, _ = await _insist(endpoint, body)
             cap = "max_tokens" if _is_cut(response) else "none"
     data = json.loads(response.body)
-    choices = data.get("choices") or []
-    tokens = ((choices[0].get("logprobs") or {}).get("content") or []) if choices else []
-    served = data.get("model")
+    served = replies.at(data, "model")
+    top = replies.at(data, "choices", 0, "logprobs", "content", 0, "top_logprobs")
     return {
         "cap": cap,
         "refused": refused,
-        "logprobs": bool(tokens) and bool(tokens[0].get("top_logprobs")),
-        "n": len(choices) == 2,
+        "logprobs": bool(top),
+        "n": _count(data) == 2,
         "usage": replies.used(data).completion is not None,
         "served_model": served if isinstance(served, str) else None,
     }
@@ -179,10 +189,8 @@ async def _insist(endpoint: Endpoint, body: dict[str, Any]) -> tuple[Response, f
             "POST", "/chat/completions", json.dumps(body).encode(), probe=True
         )
         if response.status < 300:
-            try:
+            with suppress(LLMReplyError):  # a reply of so few tokens may well be empty
                 replies.completion(response)
-            except LLMReplyError:
-                pass  # a reply of so few tokens may well be empty
             return response, frozenset(refused)
         name = replies.refused_parameter(response, [o for o in optional if o in body])
         if name is None:
@@ -197,12 +205,17 @@ async def _insist(endpoint: Endpoint, body: dict[str, Any]) -> tuple[Response, f
 
 def _is_cut(response: Response) -> bool:
     """Whether the limit of a reply's tokens was kept."""
-    data: Mapping[str, Any] = json.loads(response.body)
-    choices = data.get("choices") or [{}]
+    data = json.loads(response.body)
     used = replies.used(data).completion
-    if used is not None and used <= CAP * len(choices):
-        return True
-    return bool(choices[0].get("finish_reason") == "length") and used is None
+    if used is not None:
+        return used <= CAP * max(1, _count(data))
+    return bool(replies.at(data, "choices", 0, "finish_reason") == "length")
+
+
+def _count(data: Any) -> int:
+    """Replies in a completion."""
+    choices = replies.at(data, "choices")
+    return len(choices) if isinstance(choices, list) else 0
 
 
 async def _alignment(endpoint: Endpoint, top: int) -> tuple[Alignment, str, int]:
@@ -216,7 +229,7 @@ async def _alignment(endpoint: Endpoint, top: int) -> tuple[Alignment, str, int]
     except NoEchoError as error:
         return "none", str(error), 0
     except LLMPermanentError as error:
-        if error.whole_server and "404" not in str(error):
+        if error.whole_server:
             raise
         return "none", str(error), 0
     except LLMReplyError as error:
@@ -266,6 +279,8 @@ async def _complete(
     }
     encoded = json.dumps(body).encode()
     response = await endpoint.send("POST", "/completions", encoded, probe=probe)
+    if response.status == 404:  # not for want of the model, which has answered chats
+        raise NoEchoError("it completes no texts (404)")
     if response.status >= 300:
         raise await endpoint.failure(response)
     return response

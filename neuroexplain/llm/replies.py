@@ -75,23 +75,23 @@ def completion(response: Response) -> Completion:
     url, raw = response.url, response.body
     data = _json(response)
     if isinstance(data, dict) and data.get("error"):
-        status = _get(data, "error", "code")
+        status = at(data, "error", "code")
         if isinstance(status, int) and 400 <= status < 600:
             raise failure(Response(url, status, response.headers, raw))
         raise LLMPermanentError(f"{url} answered with an error: {said(raw)}", raw=raw)
-    choice, usage = _get(data, "choices", 0), used(data)
+    choice, usage = at(data, "choices", 0), used(data)
     if not isinstance(choice, dict):
         raise LLMReplyError(
             f"{url} answered without choices", raw=raw, reason="no_choices", usage=usage
         )
     reason = choice.get("finish_reason") or "stop"
     text = _text(choice, reason, response, usage)
-    served = _get(data, "model")
+    served = at(data, "model")
     return Completion(text, usage, reason, served if isinstance(served, str) else None)
 
 
 def _text(choice: dict[str, Any], reason: str, response: Response, usage: Usage) -> str:
-    text, refusal = _get(choice, "message", "content"), _get(choice, "message", "refusal")
+    text, refusal = at(choice, "message", "content"), at(choice, "message", "refusal")
     url, why = response.url, ""
     if refusal:
         code, why = "refusal", f"the model at {url} refused: {_line(str(refusal))}"
@@ -112,7 +112,7 @@ def _text(choice: dict[str, Any], reason: str, response: Response, usage: Usage)
 
 def used(data: Any) -> Usage:
     """The tokens that a server says it counted."""
-    usage = _get(data, "usage")
+    usage = at(data, "usage")
     return Usage(
         _count(usage, "prompt_tokens"),
         _count(usage, "completion_tokens"),
@@ -122,7 +122,7 @@ def used(data: Any) -> Usage:
 
 
 def _count(usage: Any, *path: str) -> int | None:
-    count = _get(usage, *path)
+    count = at(usage, *path)
     return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
 
 
@@ -241,8 +241,8 @@ def model_ids(response: Response) -> list[str]:
         data = json.loads(response.body)
     except ValueError:
         return []
-    entries = _get(data, "data")
-    ids = [_get(entry, "id") for entry in entries] if isinstance(entries, list) else []
+    entries = at(data, "data")
+    ids = [at(entry, "id") for entry in entries] if isinstance(entries, list) else []
     return [name for name in ids if isinstance(name, str)]
 
 
@@ -263,13 +263,13 @@ def field(body: str, name: str) -> str | None:
         data = json.loads(body)
     except ValueError:
         return None
-    for found in (_get(data, "error", name), _get(data, name)):
+    for found in (at(data, "error", name), at(data, name)):
         if isinstance(found, str):
             return found
     return None
 
 
-def _get(data: Any, *path: str | int) -> Any:
+def at(data: Any, *path: str | int) -> Any:
     """The value at a path of keys and indices, or None where the data has another shape."""
     for step in path:
         if isinstance(step, str) and isinstance(data, dict):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from neuroexplain.errors import LLMReplyError
+from neuroexplain.errors import AwaitedError, LLMReplyError
 from neuroexplain.levels import MAX_LEVEL
 from neuroexplain.llm.base import LLM, Request
 from neuroexplain.records import Explanation, Failure, Floats, Simulation, SpanSimulation, TokenSpan
@@ -66,8 +66,14 @@ class SparseSimulator:
     async def simulate(self, explanation: Explanation, spans: Sequence[TokenSpan]) -> Simulation:
         """Ask about a few spans at a time; spans of a call whose reply stays unreadable are failed."""
         simulated: list[SpanSimulation] = []
+        awaited: AwaitedError | None = None
         for at in range(0, len(spans), self.spans_per_call):
-            simulated += await self._call(explanation, spans[at : at + self.spans_per_call])
+            try:
+                simulated += await self._call(explanation, spans[at : at + self.spans_per_call])
+            except AwaitedError as error:
+                awaited = error  # the calls after it go into the same batch
+        if awaited is not None:
+            raise awaited
         return Simulation("sparse", tuple(simulated), llm=self.llm.spec, settings=chosen(self))
 
     async def _call(

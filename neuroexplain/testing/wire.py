@@ -90,7 +90,7 @@ class Reader:
         if end < 0:
             if len(self._buffer) > _HEAD_LIMIT:
                 raise MalformedError("the headers are too long", 431)
-            if self._buffer not in (b"", b"\r") and not self._buffer[:1].isalpha():
+            if self._buffer and self._buffer != b"\r" and not self._buffer[:1].isalpha():
                 raise MalformedError("this is no HTTP")
             return None
         first, *lines = self._buffer[:end].decode("latin-1").split("\r\n")

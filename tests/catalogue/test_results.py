@@ -298,6 +298,18 @@ def test_what_calls_of_a_model_take(catalogue: Catalogue) -> None:
     assert catalogue.sample_calls(CALL.model, 1) == [("explain", CALL.messages, 21)]
 
 
+def test_each_stage_is_sampled_for_itself(catalogue: Catalogue) -> None:
+    """A pilot may have explained in one run and simulated in another."""
+    catalogue.save_call(None, CALL)
+    for tokens in (7, 8, 9):
+        catalogue.save_call(None, replace(CALL, purpose="simulate", usage=Usage(tokens, 1)))
+    assert catalogue.sample_calls(CALL.model, 2) == [
+        ("explain", CALL.messages, 11),
+        ("simulate", CALL.messages, 9),
+        ("simulate", CALL.messages, 8),
+    ]
+
+
 def test_runs_count_what_happened(catalogue: Catalogue, sweep: Sweep) -> None:
     sweep.fail("tiny/0/1-", reason="parse_failed")
     sweep.fail("tiny/0/2-", key="2", reason="parse_failed")

@@ -8,8 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from neuroexplain.catalogue import Catalogue, writing
 from neuroexplain.catalogue.engine import NoRoomError
 from neuroexplain.catalogue.writing import Writer
 from neuroexplain.errors import CatalogueError
+from tests.disks import fill, small_disk
 
 INSERT = text("INSERT INTO llm_source (model, endpoint) VALUES (:model, 'e') RETURNING id")
 Troubles = list[CatalogueError]
@@ -170,34 +171,6 @@ def test_another_process_that_never_lets_go_is_an_error(
 
     write(path, use)
     assert names(path) == ["b"]
-
-
-@contextmanager
-def small_disk(tmp_path: Path, megabytes: int) -> Iterator[Path]:
-    """A file system with so much room; needs the right to mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(disk)]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=20)
-    except FileNotFoundError:
-        pytest.skip("there is no mount here")
-    if done.returncode:
-        pytest.skip("mounting a small disk is not allowed here")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True, capture_output=True, timeout=20)
-
-
-def fill(disk: Path) -> None:
-    """Leave no room on a disk."""
-    with (disk / "filler").open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return
 
 
 def test_replies_that_are_under_way_when_the_disk_fills_are_saved(tmp_path: Path) -> None:

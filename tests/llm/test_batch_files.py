@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,12 @@ def all_of(path: Path, start: int = 0, **settings: int) -> tuple[list[Answer], l
         [problem for p in pieces for problem in p.problems],
         pieces[-1].read if pieces else start,
     )
+
+
+def file_line(path: Path) -> bytes:
+    """The first line of a file."""
+    with path.open("rb") as file:
+        return file.readline()
 
 
 def test_a_request_file_has_openais_form_and_takes_its_name_when_it_is_whole(
@@ -59,7 +67,48 @@ def test_the_limits_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(batch_files, "MAX_BYTES", 1000)
     assert fits([b"y" * 500] * 2) == [True, False]
     assert fits([b"y" * 2000]) == [True], "one always has room"
-    assert not (tmp_path / "0001.jsonl").exists(), "what was not finished has no name"
+    assert list(tmp_path.iterdir()) == [], "what was not finished leaves nothing behind"
+
+
+def test_a_file_takes_just_what_openai_takes(tmp_path: Path) -> None:
+    with RequestFile(tmp_path / "0001.jsonl") as file:
+        assert all(file.add(str(n), b"{}") for n in range(50_000))
+        assert not file.add("50000", b"{}")
+        file.finish()
+    with RequestFile(tmp_path / "0002.jsonl") as file:
+        empty = len(file_line(tmp_path / "0001.jsonl")) - len(b"{}")
+        quarter = b"y" * (50_000_000 - empty)
+        assert [file.add(name, quarter) for name in "abc"] == [True] * 3
+        assert not file.add("d", quarter + b"y")
+        assert file.add("d", quarter)
+        assert not file.add("e", b"")
+        file.finish()
+    assert (tmp_path / "0002.jsonl").stat().st_size == 200_000_000
+    (tmp_path / "0002.jsonl").unlink()
+
+
+def test_two_writers_take_turns(tmp_path: Path) -> None:
+    folder, same = BatchFolder(tmp_path / "b"), BatchFolder(tmp_path / "b")
+    order: list[str] = []
+
+    def other() -> None:
+        with same.alone():
+            order.append("other")
+
+    with folder.alone():
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(0.2)
+        order.append("first")
+    thread.join(30)
+    assert order == ["first", "other"]
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    folder = BatchFolder(tmp_path / "b")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(BatchError, match="b cannot be used: No space left"), folder.alone():
+        raise full
 
 
 def test_every_sort_of_line(tmp_path: Path) -> None:

@@ -55,6 +55,25 @@ def test_calls_are_counted_with_those_of_earlier_runs() -> None:
     asyncio.run(main())
 
 
+def test_what_batches_owe_counts_and_nobody_waits_for_it() -> None:
+    async def main() -> None:
+        budget = Budget(max_cost_nano=1_000_000_000, spent_nano=200_000_000)
+        budget.owe(700_000_000)  # by an earlier run
+        claimed = budget.claim(100_000_000)
+        message = (
+            r"--max-cost 1: \$0.2000 were spent, up to \$0.8000 are owed for batches, and the next"
+        )
+        with pytest.raises(LimitError, match=message):
+            budget.claim(1)
+        budget.settle(claimed, 40_000_000)
+        budget.claim(60_000_000)
+        budget.owe(500_000_000)  # asked for under a higher limit
+        with pytest.raises(LimitError):
+            budget.claim(0)
+
+    asyncio.run(main())
+
+
 def test_closing_ends_those_who_wait_too() -> None:
     async def main() -> None:
         budget = Budget(max_cost_nano=100)

@@ -273,6 +273,23 @@ def test_nothing_is_asked_before_the_server_is_known(book: Book) -> None:
     assert prepared == [0, 5], "another server, of another run"
 
 
+def test_a_server_that_will_not_do_is_found_out_once(book: Book) -> None:
+    prepared = []
+
+    async def prepare() -> None:
+        prepared.append(len(book.all()))
+        await asyncio.sleep(0.01)
+        raise LLMPermanentError("it gives no probabilities")
+
+    async def use(llm: Any) -> Any:
+        calls = [llm.chat(replace(ASKED, seed=n)) for n in range(5)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    found, chats = with_llm(lambda body: "x", book, use, prepare=prepare)
+    assert {(type(f), str(f)) for f in found} == {(LLMPermanentError, "it gives no probabilities")}
+    assert (prepared, chats, book.all()) == ([0], 0, [])
+
+
 def test_a_ledger_that_has_everything_asks_nothing_of_the_server(book: Book) -> None:
     llm = ledgered(scripted("a"), book, Terms(Budget()))
 
@@ -337,6 +354,9 @@ class Scoring(ScriptedLLM):
     """A server that returns probabilities of a text's tokens."""
 
     asked: list[MarkedRequest]
+
+    def check_texts(self) -> None:
+        pass
 
     async def marked(self, request: MarkedRequest) -> Reply:
         self.asked.append(request)

@@ -1,4 +1,4 @@
-"""Reading probabilities from what completion endpoints return, without a server; see test_servers for real ones."""
+"""Reading probabilities from what completion endpoints return, without a server; see test_other_servers for real ones."""
 
 from __future__ import annotations
 

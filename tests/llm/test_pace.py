@@ -55,7 +55,7 @@ def serve(
 
 def test_a_server_that_takes_all_is_soon_given_all() -> None:
     limits = serve(Adaptive(64), 400, slots=1000, seconds=0.1)
-    assert [limit for limit in dict.fromkeys(limits)] == [8, 16, 32, 64], "doubles"
+    assert list(dict.fromkeys(limits)) == [8, 16, 32, 64], "doubles"
     assert limits.index(64.0) < 150
 
 
