@@ -10,7 +10,7 @@ from typing import Any
 from neuroexplain import llm as llms
 from neuroexplain.batches import Batches
 from neuroexplain.config import ExplainConfig, ScoreConfig
-from neuroexplain.errors import ConfigError
+from neuroexplain.errors import ConfigError, LLMPermanentError
 from neuroexplain.llm.base import LLM, ScoresText
 from neuroexplain.llm.budget import Budget
 from neuroexplain.llm.ledger import Ledgered, Terms, ledgered
@@ -140,6 +140,12 @@ def _prepare(run: Run, model: LLM, texts: bool) -> Any:
     async def find_out() -> None:
         for url, found in (await prepare(texts=texts)).items():
             await run.saver.probe(model.identity, url, found.as_dict())
+            if run.execution.max_cost is not None and not found.usage:
+                raise LLMPermanentError(
+                    f"{url} does not say how many tokens it counted, so that nobody knows what a call has cost: "
+                    "--max-cost cannot be kept; use --max-calls",
+                    whole_server=True,
+                )
         if texts and isinstance(model, ScoresText):
             model.check_texts()  # before explanations are bought that nobody could score
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from neuroexplain.testing import Response, Server, completion, serve
+from neuroexplain.testing import ALL, Response, Server, completion, serve
 from tests.lives import content
 from tests.program import Result, neuroexplain
 from tests.sweeps import CALLS, Sweeps, asked, bought, error_of
@@ -323,6 +323,21 @@ def test_a_limit_of_cost_needs_a_price(sweeps: Sweeps, catalogue: Path) -> None:
         message = error_of(sweeps.run(catalogue, server.base_url, *SMALL, "--max-cost", "1"))
         assert server.chats == []
     assert message.startswith("--max-cost needs the price of test-model; write it into a TOML file")
+
+
+def test_a_limit_of_cost_needs_a_server_that_counts(
+    sweeps: Sweeps, catalogue: Path, prices: tuple[str, str]
+) -> None:
+    with serve(reply, supports=ALL - {"usage"}) as server:
+        arguments = sweeps.arguments(catalogue, server.base_url, *SMALL, *prices)
+        probing = [argument for argument in arguments if argument != "--no-probe"]
+        message = error_of(neuroexplain(*probing, "--max-cost", "1", OPENAI_API_KEY="none"))
+        assert server.chats == []
+        assert neuroexplain(*probing, "--max-calls", "500", OPENAI_API_KEY="none").code == 0
+    assert message == (
+        f"{server.base_url} does not say how many tokens it counted, so that nobody knows what a call has cost: "
+        "--max-cost cannot be kept; use --max-calls"
+    )
 
 
 WRONG: dict[str, tuple[str, ...]] = {
