@@ -109,8 +109,10 @@ def render(file: str, **variables: Any) -> str:
         PromptError: the file or one of its variables is missing.
     """
     try:
+        template = _template(PROMPTS, file)
         # Shared: without a copy of Jinja's global names, none of which a prompt needs.
-        return str(_template(PROMPTS, file).make_module(variables, shared=True))
+        context = template.new_context(variables, shared=True)
+        return "".join(template.root_render_func(context))
     except jinja2.TemplateNotFound:
         raise PromptError(f"no prompt template {file} in {PROMPTS}") from None
     except jinja2.UndefinedError as error:

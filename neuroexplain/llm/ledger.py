@@ -6,8 +6,8 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -110,7 +110,6 @@ class Ledgered:
         await self._prepare()
         budget = self._terms.budget
         reserved = await budget.reserve(self._worst(request))
-        call = _call(request, key, self.identity)
         start = time.perf_counter()
         cost, bought = None, False
         try:
@@ -120,11 +119,12 @@ class Ledgered:
             # A server that says what it counted wants to be paid for it, whatever the reply was worth.
             cost, bought = self._cost(error.usage or Usage()) if error.usage else 0, True
             spent = (time.perf_counter() - start) * 1000
-            await self._book.save(_failed(call, error, spent, cost))
+            outcome = _failure(error, spent, cost)
+            await self._book.save(_call(request, key, self.identity, **outcome))
             raise
         finally:
             budget.settle(reserved, cost, bought=bought)
-        await self._book.save(_answered(call, reply, cost))
+        await self._book.save(_call(request, key, self.identity, **_success(reply, cost)))
         return reply
 
     async def _prepare(self) -> None:
@@ -219,41 +219,40 @@ def worst_cost(request: Request | MarkedRequest, price: Price, *, batch: bool) -
     return price.cost(prompt, reply, batch=batch)
 
 
-def _call(request: Request | MarkedRequest, key: str, identity: str) -> Call:
+def _call(request: Request | MarkedRequest, key: str, identity: str, **outcome: Any) -> Call:
     return Call(
         request_sha256=key,
         purpose=request.purpose,
         model=identity,
         prompt_sha256=request.prompt_sha256,
         messages=request.messages_json,
-        status="failed",
-        reply=None,
+        **outcome,
     )
 
 
-def _failed(call: Call, error: LLMError, latency_ms: float, cost: int | None) -> Call:
-    return replace(
-        call,
-        reply=error.raw,
-        error=f"{error.reason}: {error}",
-        usage=error.usage or Usage(),
-        latency_ms=latency_ms,
-        attempts=error.attempts,
-        cost_nano=cost if error.usage else None,
-        endpoint=error.endpoint,
-    )
+def _failure(error: LLMError, latency_ms: float, cost: int | None) -> dict[str, Any]:
+    """What came of a call that got no usable reply."""
+    return {
+        "status": "failed",
+        "reply": error.raw,
+        "error": f"{error.reason}: {error}",
+        "usage": error.usage or Usage(),
+        "latency_ms": latency_ms,
+        "attempts": error.attempts,
+        "cost_nano": cost if error.usage else None,
+        "endpoint": error.endpoint,
+    }
 
 
-def _answered(call: Call, reply: Reply, cost: int | None) -> Call:
-    return replace(
-        call,
-        status="ok",
-        reply=reply.text,
-        usage=reply.usage,
-        cost_nano=cost,
-        latency_ms=reply.latency_ms,
-        attempts=reply.attempts,
-        finish_reason=reply.finish_reason,
-        endpoint=reply.endpoint,
-        served_model=reply.served_model,
-    )
+def _success(reply: Reply, cost: int | None) -> dict[str, Any]:
+    return {
+        "status": "ok",
+        "reply": reply.text,
+        "usage": reply.usage,
+        "cost_nano": cost,
+        "latency_ms": reply.latency_ms,
+        "attempts": reply.attempts,
+        "finish_reason": reply.finish_reason,
+        "endpoint": reply.endpoint,
+        "served_model": reply.served_model,
+    }
