@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from neuroexplain.calls import Call, Usage, Waiting
 from neuroexplain.config import ExplainConfig, ScoreConfig
 from neuroexplain.errors import LimitError, LLMError, LLMPermanentError, LLMUnavailableError
 from neuroexplain.llm import replies
@@ -25,7 +26,6 @@ from neuroexplain.llm.ledger import worst_cost
 from neuroexplain.llm.openai_http import identity
 from neuroexplain.llm.prices import Price
 from neuroexplain.llm.replies import Response
-from neuroexplain.records import Call, Usage, Waiting
 from neuroexplain.run import Book, Run
 
 log = logging.getLogger(__name__)

@@ -32,7 +32,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from neuroexplain.records import Usage
+    from neuroexplain.calls import Usage
 
 
 class NeuroexplainError(Exception):

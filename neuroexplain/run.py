@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from neuroexplain.calls import Call, Reply
 from neuroexplain.catalogue import Catalogue
 from neuroexplain.catalogue.saving import Saver
 from neuroexplain.config import as_dict, run_key
@@ -26,7 +27,6 @@ from neuroexplain.errors import (
 )
 from neuroexplain.llm.budget import Budget
 from neuroexplain.locks import RunLock, whoami
-from neuroexplain.records import Call, Reply
 from neuroexplain.versions import versions
 from neuroexplain.workers import Halt, Loop, Turns, run_all
 

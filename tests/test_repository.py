@@ -18,9 +18,10 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "neuroexplain"
 
 # What each part may import of the others; everything may import the bottom row.
-BOTTOM = {"records", "recorded", "errors", "config"}
+BOTTOM = {"records", "calls", "recorded", "errors", "config"}
 ALLOWED: dict[str, set[str]] = {
     "records": {"errors"},
+    "calls": {"records"},
     "recorded": {"records"},
     "config": {"errors"},
     "errors": set(),

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, LargeBinary, bindparam, cast, func, select, update
 from sqlmodel import col
 
+from neuroexplain.calls import Call, Reply
 from neuroexplain.catalogue import codec, tables
 from neuroexplain.catalogue.rows import Prepared, add_many, add_one
-from neuroexplain.records import Call, Reply
 
 log = logging.getLogger(__name__)
 

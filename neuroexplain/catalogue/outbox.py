@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
 from sqlmodel import col
 
+from neuroexplain.calls import Call, Waiting
 from neuroexplain.catalogue import codec, ledger, tables
 from neuroexplain.catalogue.engine import Database
 from neuroexplain.catalogue.rows import add
-from neuroexplain.records import Call, Waiting
 
 _TABLE = tables.BatchRequest
 _FIND = select(_TABLE).where(col(_TABLE.request) == bindparam("request"))

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from neuroexplain.calls import Call, Waiting
 from neuroexplain.catalogue import ledger, outbox, runs
 from neuroexplain.catalogue.engine import Database
 from neuroexplain.catalogue.explanations import NewExplanation, save_explanations
@@ -15,7 +16,6 @@ from neuroexplain.catalogue.scores import NewScores, save_scores
 from neuroexplain.catalogue.simulations import NewSimulation, save_simulations
 from neuroexplain.catalogue.writing import Writer
 from neuroexplain.errors import CatalogueError
-from neuroexplain.records import Call, Waiting
 
 T = TypeVar("T")
 Result = TypeVar("Result")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+from neuroexplain.calls import Call, Reply
 from neuroexplain.catalogue import ledger, reader, runs
 from neuroexplain.catalogue.outbox import Outbox
 from neuroexplain.catalogue.reader import Collection
 from neuroexplain.catalogue.saving import Saver
 from neuroexplain.catalogue.store_file import StoreFile
 from neuroexplain.errors import CatalogueError
-from neuroexplain.records import Call, Reply
 
 
 class RunStore(StoreFile):

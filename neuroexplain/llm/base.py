@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from neuroexplain.calls import Reply as Reply
 from neuroexplain.records import Floats
-from neuroexplain.records import Reply as Reply
 from neuroexplain.templates import Message, messages_json, prompt_sha256
 
 Purpose = Literal["explain", "simulate", "repair", "probe"]

@@ -11,9 +11,9 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 
+from neuroexplain.calls import Waiting
 from neuroexplain.errors import AwaitedError, LLMReplyError
 from neuroexplain.llm.base import Purpose, Reply, Request
-from neuroexplain.records import Waiting
 from neuroexplain.templates import Message
 
 

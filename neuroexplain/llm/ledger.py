@@ -11,12 +11,13 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from neuroexplain.calls import Call, Usage
 from neuroexplain.errors import LLMError, LLMPermanentError
 from neuroexplain.llm.base import LLM, AnswersMarked, MarkedRequest, Reply, Request, ScoresText
 from neuroexplain.llm.budget import Budget
 from neuroexplain.llm.prices import Price
 from neuroexplain.llm.tokens import estimate_chat
-from neuroexplain.records import Call, Floats, Usage
+from neuroexplain.records import Floats
 
 Asked = TypeVar("Asked", Request, MarkedRequest)
 

@@ -11,13 +11,13 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
+from neuroexplain.calls import Usage
 from neuroexplain.errors import LLMPermanentError, LLMReplyError
 from neuroexplain.llm.base import MarkedRequest
 from neuroexplain.llm.echo import Echo, NoEchoError
 from neuroexplain.llm.endpoint import Endpoint
 from neuroexplain.llm.probe import echo
 from neuroexplain.llm.replies import Completion
-from neuroexplain.records import Usage
 
 UNSEEN = 0.01
 """Share of the answers' probability that may be missing at a place, because the server does not list them."""

@@ -20,9 +20,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from neuroexplain.calls import Usage
 from neuroexplain.errors import LLMError, LLMPermanentError, LLMReplyError, LLMUnavailableError
 from neuroexplain.llm.retry import retry_after
-from neuroexplain.records import Usage
 
 _TRY_AGAIN = (408, 409, 425, 429)
 _OVERLOAD = (429, 503, 529)

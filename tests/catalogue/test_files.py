@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import create_engine, inspect
 from sqlmodel import SQLModel
 
+from neuroexplain.calls import Call, Usage
 from neuroexplain.catalogue import Catalogue, Collection, migrations, schema
 from neuroexplain.catalogue.engine import translated
 from neuroexplain.errors import CatalogueError
-from neuroexplain.records import Call, Usage
 
 VIEWS = {
     "v_neurons": "neuron_id subject layer idx site n_tokens mean std min max frac_positive",
@@ -232,7 +232,7 @@ def test_where_a_catalogue_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 WORKER = """
 import sys
 from neuroexplain.catalogue import Catalogue
-from neuroexplain.records import Call, Usage
+from neuroexplain.calls import Call, Usage
 from sqlalchemy import text
 with Catalogue(sys.argv[1]) as catalogue:
     for n in range(500):

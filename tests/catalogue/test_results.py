@@ -13,18 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neuroexplain.calls import Call, Reply, Usage
 from neuroexplain.catalogue import Catalogue, Collection, codec
 from neuroexplain.errors import CatalogueError
-from neuroexplain.records import (
-    Call,
-    Explanation,
-    NeuronId,
-    Ngram,
-    Reply,
-    Score,
-    SpanSimulation,
-    Usage,
-)
+from neuroexplain.records import Explanation, NeuronId, Ngram, Score, SpanSimulation
 
 Sweep = Any  # of conftest.py, which cannot be imported
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neuroexplain.calls import Call, Reply
 from neuroexplain.errors import (
     LimitError,
     LLMPermanentError,
@@ -28,7 +29,7 @@ from neuroexplain.llm.ledger import Ledgered, Terms, ledgered
 from neuroexplain.llm.openai_http import OpenAIChat
 from neuroexplain.llm.prices import Price
 from neuroexplain.llm.scripted import ScriptedLLM
-from neuroexplain.records import Call, Floats, Reply
+from neuroexplain.records import Floats
 from neuroexplain.templates import Message, Prompt
 from neuroexplain.testing import Answer, Response, completion, serve
 

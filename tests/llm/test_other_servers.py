@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neuroexplain.calls import Call, Reply
 from neuroexplain.llm import create
 from neuroexplain.llm.budget import Budget
 from neuroexplain.llm.ledger import Terms, ledgered
 from neuroexplain.llm.openai_http import OpenAIChat
-from neuroexplain.records import Call, Reply, Simulation
+from neuroexplain.records import Simulation
 from neuroexplain.simulators.logprob import LogprobSimulator
 from neuroexplain.subjects.specs import locate
 from tests.conftest import Build

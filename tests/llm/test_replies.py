@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from neuroexplain.calls import Usage
 from neuroexplain.errors import LLMPermanentError, LLMReplyError, LLMUnavailableError
 from neuroexplain.llm.replies import (
     Response,
@@ -15,7 +16,6 @@ from neuroexplain.llm.replies import (
     rate_limits,
     refused_parameter,
 )
-from neuroexplain.records import Usage
 
 BASE = "http://127.0.0.1:8000/v1"
 
