@@ -255,7 +255,8 @@ class Run:
                     return ended
                 finally:
                     signs.cancel()
-                    await asyncio.gather(signs, return_exceptions=True)
+                    last = self.saver.sign_of_life(self.counts, meter.progress())
+                    await asyncio.gather(signs, last, return_exceptions=True)
 
             self.finished = self.drive(whole())
         if self._trouble is not None:

@@ -123,7 +123,7 @@ class Scoring:
         key = self.keys.of(explained.key)
         name = self.config.simulator
         if known is not None and not self._again(known):
-            self.run.counts["reused"] += 1
+            self._count_known(known)
             return Simulated(explained, known.number, key, not known.reasons, name)
         await self.run.turn()
         explanation = explained.explanation or self.catalogue.explanation(explained.number)
@@ -136,6 +136,7 @@ class Scoring:
             self.run.failed(failures[0].reason)
         else:
             self.run.succeeded("simulated")
+            self._count_gaps(bool(failures))
         light = replace(explained, explanation=None)
         return Simulated(light, number, key, not failures, name, fresh=True)
 
@@ -200,6 +201,18 @@ class Scoring:
         if not execution.use_ledger:
             return bool(known.reasons)
         return bool(known.reasons & (NO_ANSWER | execution.retry))
+
+    def _count_known(self, known: KnownSimulation) -> None:
+        """Count what is taken as it is: a failure stays one, however often the command is given."""
+        if known.empty:
+            self.run.failed(min(known.reasons))
+        else:
+            self.run.counts["reused"] += 1
+            self._count_gaps(bool(known.reasons))
+
+    def _count_gaps(self, gaps: bool) -> None:
+        if gaps:
+            self.run.counts["simulated in part"] += 1
 
     def _is_scored(self, number: int, key: str) -> bool:
         newest = self.catalogue.newest_score_keys(number, "test")

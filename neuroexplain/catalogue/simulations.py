@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Select, bindparam, exists, select
+from sqlalchemy import Connection, Select, bindparam, select
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
@@ -80,53 +80,30 @@ class KnownSimulation:
     """Row in the catalogue."""
     reasons: frozenset[str] = frozenset()
     """Why spans of it failed; empty where none did."""
+    empty: bool = False
+    """Whether all of them did."""
 
 
 def known_simulations(connection: Connection, keys: Sequence[str]) -> dict[str, KnownSimulation]:
     """The newest simulations of some keys, those without failed spans first."""
     table, failure = tables.Simulation, tables.SimulationFailure
     query = (
-        select(col(table.key), col(table.id), col(failure.reason))
+        select(col(table.key), col(table.id), col(table.n), col(failure.reason))
         .outerjoin(failure, col(failure.simulation_id) == col(table.id))
         .where(col(table.key).in_(keys))
         .order_by(col(table.id))
         .distinct()
     )
-    found: dict[str, dict[int, set[str]]] = {}
-    for key, number, reason in connection.execute(query):
-        reasons = found.setdefault(key, {}).setdefault(number, set())
-        if reason is not None:
-            reasons.add(reason)
+    found: dict[str, dict[int, KnownSimulation]] = {}
+    for key, number, n, reason in connection.execute(query):
+        versions = found.setdefault(key, {})
+        before = versions.get(number, KnownSimulation(number))
+        reasons = before.reasons if reason is None else before.reasons | {reason}
+        versions[number] = KnownSimulation(number, reasons, bool(reasons) and n == 0)
     return {
-        key: KnownSimulation(*max(versions.items(), key=lambda v: (not v[1], v[0])))
-        for key, versions in (
-            (k, {n: frozenset(r) for n, r in v.items()}) for k, v in found.items()
-        )
+        key: max(versions.values(), key=lambda v: (not v.reasons, v.number))
+        for key, versions in found.items()
     }
-
-
-def find_simulation(
-    connection: Connection, spans: SpanReader, key: str, partial: bool = False
-) -> tuple[int, Simulation] | None:
-    """The newest simulation of a key in which no span failed; with `partial`, else the newest at all."""
-    table, failure = tables.Simulation, tables.SimulationFailure
-    failed = exists().where(col(failure.simulation_id) == col(table.id))
-    query = select(table, failed.label("failed")).where(col(table.key) == key)
-    if not partial:
-        query = query.where(~failed)
-    row: Any = connection.execute(
-        query.order_by(failed, col(table.id).desc()).limit(1)
-    ).one_or_none()
-    if row is None:
-        return None
-    corpus_id = _corpus_of(connection, row.explanation_id)
-    worked = simulated(connection, spans, corpus_id, row)
-    return row.id, Simulation(
-        simulator=row.simulator,
-        spans=worked + (unsimulated(connection, spans, corpus_id, row.id) if row.failed else ()),
-        llm=row.llm,
-        settings=json.loads(row.settings),
-    )
 
 
 def _build_simulation() -> Select[*tuple[Any, ...]]:
@@ -167,16 +144,6 @@ def simulation(connection: Connection, spans: SpanReader, number: int) -> Simula
         llm=row.llm,
         settings=json.loads(row.settings),
     )
-
-
-def _corpus_of(connection: Connection, explanation_id: int) -> int:
-    explanation, collection = tables.Explanation, tables.Collection
-    query = (
-        select(col(collection.corpus_id))
-        .join(explanation, col(explanation.collection_id) == col(collection.id))
-        .where(col(explanation.id) == explanation_id)
-    )
-    return int(connection.execute(query).scalar_one())
 
 
 def unsimulated(

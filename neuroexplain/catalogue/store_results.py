@@ -120,16 +120,6 @@ class ResultStore(StoreFile):
             entry = NewSimulation(explanation_id, key, split, simulation)
             return simulations.save_simulations(connection, run_id, [entry])[0]
 
-    def find_simulation(self, key: str, *, partial: bool = False) -> tuple[int, Simulation] | None:
-        """The newest simulation of a key in which no span failed; levels are as stored, in float16.
-
-        Args:
-            key: hash of everything that determines it.
-            partial: where there is none without failures, the newest one with its failed spans.
-        """
-        with self._database.reading() as connection:
-            return simulations.find_simulation(connection, self._spans, key, partial)
-
     def save_scores(
         self,
         run_id: int,

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from neuroexplain.calls import Call, Reply, Usage
-from neuroexplain.catalogue import Catalogue, Collection, codec
+from neuroexplain.catalogue import Catalogue, Collection, KnownSimulation, codec
 from neuroexplain.errors import CatalogueError
 from neuroexplain.records import Explanation, NeuronId, Ngram, Score, SpanSimulation
 
@@ -91,10 +91,8 @@ def test_simulation_round_trip(catalogue: Catalogue, sweep: Sweep) -> None:
     explanation = sweep.explain("tiny/0/1+", "ice")
     made = sweep.simulation()
     row = catalogue.save_simulation(sweep.run_id, explanation, "s", "test", made)
-    found = catalogue.find_simulation("s")
-    assert found is not None
-    assert found[0] == row
-    simulation = found[1]
+    assert catalogue.known_simulations(["s", "t"]) == {"s": KnownSimulation(row)}
+    simulation = catalogue.simulation(row)
     names = ("simulator", "llm", "settings")
     assert [getattr(simulation, n) for n in names] == [getattr(made, n) for n in names]
     for before, after in zip(made.spans, simulation.spans, strict=True):
@@ -105,13 +103,14 @@ def test_simulation_round_trip(catalogue: Catalogue, sweep: Sweep) -> None:
 
 
 @pytest.mark.parametrize("failed", [1, 3])
-def test_simulation_with_failed_spans_is_not_reused(
+def test_simulation_with_failed_spans_says_why(
     catalogue: Catalogue, sweep: Sweep, failed: int
 ) -> None:
     explanation = sweep.explain("tiny/0/1+", "ice")
     made = sweep.simulation(failed=failed)
-    catalogue.save_simulation(sweep.run_id, explanation, "s", "test", made)
-    assert catalogue.find_simulation("s") is None
+    row = catalogue.save_simulation(sweep.run_id, explanation, "s", "test", made)
+    known = KnownSimulation(row, frozenset({"bad_levels"}), empty=failed == 3)
+    assert catalogue.known_simulations(["s"]) == {"s": known}
     shown = catalogue.show(NeuronId.parse("tiny/0/1+"))["explanations"][0]["simulations"]
     assert [s["status"] for s in shown] == ["ok"] * (3 - failed) + ["failed"] * failed
     assert shown[-1]["expected"] is None

@@ -145,7 +145,8 @@ def test_a_sweep_ends_with_every_neuron_and_is_not_bought_again(
     assert bought - before == PROBES + len(calls)
 
     again = neuroexplain(*arguments)
-    assert "6 reused" in again.err, again.err
+    assert again.code == 3, "a failure stays one"
+    assert "3 reused" in again.err and "3 failed: parse_failed" in again.err
     refused = neuroexplain(
         "score", "--neurons", "0:0-2", "--simulator", "logprob", "--llm", *at(transformers),
         "--catalogue", str(catalogue),
