@@ -20,7 +20,14 @@ from neuroexplain.errors import LimitError, LLMError, LLMPermanentError, LLMUnav
 from neuroexplain.llm import replies
 from neuroexplain.llm.addresses import addresses, name_of
 from neuroexplain.llm.batch import BatchLLM, request_of
-from neuroexplain.llm.batch_files import Answer, BatchFolder, RequestFile, read_results, state_file
+from neuroexplain.llm.batch_files import (
+    Answer,
+    BatchFolder,
+    RequestFile,
+    first_line,
+    read_results,
+    state_file,
+)
 from neuroexplain.llm.dialect import Dialect
 from neuroexplain.llm.ledger import worst_cost
 from neuroexplain.llm.openai_http import identity
@@ -96,7 +103,9 @@ class Batches:
         try:
             with self.folder.alone():
                 for path in map(Path, self._outbox.files()):
-                    if path.parent == self.folder.requests and not path.exists():
+                    # A file that is gone was deleted, unless its answers have come since they were looked for.
+                    gone = path.parent == self.folder.requests and not path.exists()
+                    if gone and not self.folder.is_put_away(path):
                         self._outbox.release_file(str(path))
                 waiting = self._unassigned()
                 if waiting:
@@ -170,7 +179,8 @@ class Batches:
 
     def _take_file(self, path: Path) -> None:
         """Take in what has come into a result file since it was read for this model."""
-        mark = f"{path} for {self.identity}"
+        # By its first line too: a program may write other answers under the same name.
+        mark = f"{path} {first_line(path)} for {self.identity}"
         before = self._outbox.read_up_to(mark)
         for piece in read_results(path, before if path.stat().st_size >= before else 0):
             for problem in piece.problems:
@@ -261,7 +271,7 @@ class Batches:
     def _failed(self, call: Call, error: LLMError) -> Call:
         reason = "llm_refused" if isinstance(error, LLMPermanentError) else error.reason
         # A server that says what it counted wants to be paid for it.
-        cost = self._cost(error.usage) if error.usage else 0
+        cost = self._cost(error.usage) if error.usage else None
         usage = error.usage or Usage()
         return replace(
             call, reply=error.raw, error=f"{reason}: {error}", usage=usage, cost_nano=cost

@@ -124,6 +124,8 @@ class Bench:
             *(sys.executable, "-m", "neuroexplain.bench"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            # A terminal's Ctrl-C goes to a whole group of processes; when to stop is decided here.
+            start_new_session=True,
             # Found wherever this package was found.
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         )

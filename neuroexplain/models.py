@@ -19,6 +19,8 @@ from neuroexplain.registry import find
 from neuroexplain.run import Book, Execution, Run
 
 _Place = tuple[str, str | None, str]
+_SPENDING = frozenset({"n", "best_of", "max_tokens", "max_completion_tokens"})
+"""Parameters by which a call costs more than its own limits say."""
 
 
 @contextmanager
@@ -46,6 +48,24 @@ def language_models(
                 batch.write_out()
     finally:
         for model in opened.values():
+            if model is not None:
+                run.drive(model.close())
+
+
+def check_models(run: Run, explain: ExplainConfig, score: ScoreConfig) -> None:
+    """Find mistakes in the settings of language models before hours of other work; those in process are not loaded.
+
+    Raises:
+        ConfigError: as `language_models`.
+        LLMPermanentError: as `language_models`.
+    """
+    for config in (explain, score):
+        kind, _, name = config.llm.partition(":")
+        if kind == "batch" and name:
+            _check_batch(config, run.execution)
+            price_of(run.execution.prices, config.model or "", run.execution.max_cost)
+        elif kind != "local":
+            model = _open(run, config, score, [])
             if model is not None:
                 run.drive(model.close())
 
@@ -79,6 +99,11 @@ def _open(
         batches.append(batch)
         # What is written down costs nothing yet: the run's budget is asked before it goes into a file.
         return ledgered(batch.llm(), batch.book(), Terms(Budget()))
+    spends = sorted(_SPENDING & settings.keys())
+    if execution.max_cost is not None and spends:
+        raise ConfigError(
+            f"--max-cost does not go with --llm-set {spends[0]}, which lets a call cost more than is reckoned; use --max-calls"
+        )
     model = llms.create(
         config.llm,
         base_url=execution.servers or config.base_url,

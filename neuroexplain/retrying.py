@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from typing import Any
 
 from neuroexplain.catalogue import Catalogue
 from neuroexplain.config import explain_config, score_config
 from neuroexplain.errors import ConfigError, unknown
+from neuroexplain.llm.addresses import addresses, name_of
 from neuroexplain.run import Execution, Run, RunResult
 from neuroexplain.runner import explain_and_score, neurons_of
 
@@ -47,7 +50,7 @@ def retry(
             else f"nothing failed in run {run_id}"
         )
     chosen = frozenset(reasons or found)
-    execution = replace(execution, retry=chosen)
+    execution = replace(execution, retry=chosen, servers=_as_known(execution.servers, config))
     with Run(catalogue, command, config, execution) as run:
         # Under the run's lock: nobody else may be about to use these replies.
         retired = catalogue.retire(catalogue.failed_requests(run_id, chosen))
@@ -60,3 +63,11 @@ def retry(
             run, collection, neurons, explain, score, explainer=config.get("explainer")
         )
         return retired, run.result
+
+
+def _as_known(servers: tuple[str, ...], config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Other servers under the name of the run's own: what these have answered is not to be bought again."""
+    known = next((c["base_url"] for c in (config.get("explain"), config.get("score")) if c), None)
+    if not servers or known is None or name_of(addresses(servers)) == known:
+        return servers
+    return (f"{servers[0]},name={known}", *servers[1:])

@@ -26,7 +26,7 @@ from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig
 from neuroexplain.errors import ConfigError, PluginError
 from neuroexplain.explaining import Explained, Explaining
 from neuroexplain.judging import Judge, OwnJudge
-from neuroexplain.models import language_models
+from neuroexplain.models import check_models, language_models
 from neuroexplain.records import NeuronId
 from neuroexplain.registry import check, find, require_llm
 from neuroexplain.rings import Ready, Ring, batched, ring_order
@@ -94,6 +94,7 @@ def sweep(
     """
     check_plugins(config.explain, config.score)
     check_selector(config.neurons)
+    check_models(run, config.explain, config.score)
     subject = subject or load_subject(run.execution, config.collect)
     run.catalogue.check_subject(subject.info)
     widths = {layer: subject.sites[layer].width for layer in layers_of(config.collect, subject)}

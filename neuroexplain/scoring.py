@@ -163,9 +163,10 @@ class Scoring:
 
         Where a language model simulates, those that have been simulated: the others would multiply the bill.
         """
-        neuron, number = simulated.explained.neuron, simulated.explained.number
+        neuron = simulated.explained.neuron
         refs = self.catalogue.explanation_refs(self.collection, neuron.layer)
-        own = next(ref for ref in refs if ref.number == number)
+        # Another run may have explained the neuron anew meanwhile.
+        own = next(ref for ref in refs if ref.key == simulated.explained.key)
         newest = {
             ref.neuron: ref for ref in refs if ref.kind == own.kind and ref.neuron not in taken
         }

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from neuroexplain.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 Job = TypeVar("Job")
 T = TypeVar("T")
@@ -43,11 +46,28 @@ class Loop:
         try:
             if self._thread is None:
                 return self._runner.run(work)
-            return self._thread.submit(self._runner.run, work).result()
+            return self._in_thread(self._thread, work)
         finally:
             sys.setswitchinterval(before)
 
-    def soon(self, act: Callable[[], None]) -> None:
+    def _in_thread(self, thread: ThreadPoolExecutor, work: Coroutine[Any, Any, T]) -> T:
+        """As `run`; an interrupt, which comes to the notebook's thread, ends the work in the other one too."""
+        tasks: list[asyncio.Task[T]] = []
+
+        async def whole() -> T:
+            tasks.append(asyncio.ensure_future(work))
+            return await tasks[0]
+
+        running = thread.submit(self._runner.run, whole())
+        try:
+            return running.result()
+        except BaseException:
+            if not running.done():
+                self.soon(lambda: [task.cancel() for task in tasks])
+                wait([running])
+            raise
+
+    def soon(self, act: Callable[[], object]) -> None:
         """Have something called in the loop, from any thread."""
         self._runner.get_loop().call_soon_threadsafe(act)
 
@@ -170,6 +190,7 @@ async def run_all(
     def interrupt() -> None:
         nonlocal interrupted
         interrupted = True
+        log.warning("stopping: what is in flight is finished first; the second time stops at once")
         halt.call()
 
     with _on_first_signal(interrupt):

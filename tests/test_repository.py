@@ -62,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
         *("bench", "catalogue", "collecting", "explaining", "judging", "models", "registry"),
         *("rings", "run", "scoring", "selection", "subjects"),
     },
-    "retrying": {"catalogue", "run", "runner"},
+    "retrying": {"catalogue", "llm", "run", "runner"},
     "pretending": {"catalogue", "llm", "templates"},
     "estimating": {
         *("batches", "catalogue", "collecting", "explaining", "heldout", "llm", "models"),

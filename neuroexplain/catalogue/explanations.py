@@ -108,6 +108,14 @@ def superseded(table: type[tables.Explanation]) -> ColumnElement[bool]:
     return exists().where(col(other.key) == col(table.key), or_(later, better))
 
 
+def explanation(connection: Connection, number: int) -> Explanation | None:
+    """A good explanation by its row, also where there is a newer one of its key."""
+    table = tables.Explanation
+    query = _explanations().where(col(table.id) == number, col(table.status) == "ok")
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _explanation(row)
+
+
 def find_explanations(
     connection: Connection, *conditions: ColumnElement[bool]
 ) -> list[tuple[int, Explanation]]:

@@ -121,13 +121,12 @@ def source_id(connection: Connection, model: str, endpoint: str) -> int:
 def retire(connection: Connection, requests: Sequence[str]) -> int:
     """Keep replies to some requests, but answer the requests from them no more; returns how many."""
     table = tables.LlmCall
-    hashes = [bytes.fromhex(sha256) for sha256 in requests]
-    done = connection.execute(
-        update(table)
-        .where(col(table.request).in_(hashes), col(table.retired) == 0)
-        .values(retired=1)
+    place = (col(table.request) == bindparam("this"), col(table.retired) == 0)
+    statement = update(table).where(*place).values(retired=1)
+    return sum(
+        connection.execute(statement, {"this": bytes.fromhex(sha256)}).rowcount
+        for sha256 in requests
     )
-    return int(done.rowcount)
 
 
 def save_probe(

@@ -47,6 +47,8 @@ def begin_run(
         .where(col(table.run_key) == run_key, col(table.state) == "running")
         .values(state="interrupted", message="killed", finished_at=col(table.seen_at))
     )
+    # What an earlier one waited for is this one's to wait for.
+    connection.execute(update(table).where(col(table.run_key) == run_key).values(waiting=0))
     now = codec.now()
     row = {
         "run_key": run_key,

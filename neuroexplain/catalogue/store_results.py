@@ -81,11 +81,10 @@ class ResultStore(StoreFile):
             CatalogueError: there is no such row.
         """
         with self._database.reading() as connection:
-            condition = col(tables.Explanation.id) == number
-            found = next(iter(explanations.find_explanations(connection, condition)), None)
+            found = explanations.explanation(connection, number)
         if found is None:
             raise CatalogueError(f"the catalogue has no explanation {number}")
-        return found[1]
+        return found
 
     def explanation_refs(
         self, collection: Collection, layer: int | None = None

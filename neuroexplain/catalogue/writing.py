@@ -111,7 +111,8 @@ class Writer:
     async def _write(self, entries: Sequence[_Entry]) -> None:
         """All in one transaction; where that fails, each in its own, so that one does not spoil the others."""
         values = await self._in_thread(entries)
-        if isinstance(values, BaseException) and len(entries) > 1:
+        alone = len(entries) == 1 or isinstance(values, (BusyError, NoRoomError))
+        if isinstance(values, BaseException) and not alone:
             for entry in entries:
                 await self._write([entry])
             return

@@ -170,7 +170,7 @@ def _pace(row: Mapping[str, Any]) -> str:
     """How far, how fast, how long still."""
     progress = row["progress"]
     if progress is None:
-        return "no neuron done yet"
+        return "no neuron done yet" if row["command"] != "collect" else "no neurons to explain"
     shown = f"{progress['done']:,} of {progress['total']:,} neurons"
     if row["state"] != "running":
         return shown

@@ -27,11 +27,23 @@ def _read_file(ctx: click.Context, _: click.Parameter, path: str | None) -> str 
     found = {key.replace("-", "_"): value for key, value in entries.items()}
     for key in found.keys() - valid:
         raise ConfigError(f"{path}: {unknown('setting', key, valid)}")
+    for parameter in ctx.command.params:
+        if parameter.name in found:
+            found[parameter.name] = _as_flag(path, parameter, found[parameter.name])
     for key in ("set", "simulator_set"):
         if isinstance(found.get(key), dict):
             found[key] = [f"{k}={v}" for k, v in found[key].items()]
     ctx.default_map = {**(ctx.default_map or {}), **found}
     return path
+
+
+def _as_flag(path: str, parameter: click.Parameter, value: Any) -> Any:
+    """An entry as the flag would take it: one of several may stand alone, and no number loses its fraction."""
+    if parameter.multiple and isinstance(value, str):
+        return [value]
+    if isinstance(value, float) and isinstance(parameter.type, click.types.IntParamType):
+        raise ConfigError(f"{path}: {parameter.name} must be a whole number, not {value}")
+    return value
 
 
 @click.command()
@@ -43,7 +55,7 @@ def _read_file(ctx: click.Context, _: click.Parameter, path: str | None) -> str 
 @options.calling
 @options.option(
     "--dry-run",
-    "Print what the sweep would spend, and a prompt of each kind; call nothing.",
+    "Print what the sweep would spend, and a prompt of each kind; ask no language model.",
     is_flag=True,
 )
 @options.seed

@@ -207,6 +207,8 @@ class BatchService:
             raise BatchError(
                 f"{note} is broken; restore it, or delete it to send {path.name} again"
             ) from None
+        if job.account != self._account and job.input_file_id is None:
+            return replace(job, account=self._account)  # nothing had arrived there
         if job.account != self._account:
             raise BatchError(
                 f"{path.name} was sent to another server or with another key than {self._url} is asked with now"

@@ -58,7 +58,7 @@ class Budget:
             self._check()
             if self._fits(worst_nano):
                 return self.owe(worst_nano)
-            if not self._under_way:
+            if not self._under_way:  # those are still to be finished: this error ends the run
                 raise self._exceeded()
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._line.append(future)
@@ -116,18 +116,24 @@ class Budget:
     def _check(self) -> None:
         if self._closed is not None:
             raise self._closed
-        if self.max_calls is not None and self.calls >= self.max_calls:
-            raise LimitError(
-                f"stopped at --max-calls {self.max_calls}: so many calls were made or are under way; "
-                "the same command with a higher limit goes on"
-            )
+
+    @property
+    def _at_the_last_call(self) -> bool:
+        return self.max_calls is not None and self.calls >= self.max_calls
 
     def _fits(self, nano: int) -> bool:
+        if self._at_the_last_call:
+            return False
         if self.max_cost_nano is None:
             return True
         return self.spent_nano + self._reserved + nano <= self.max_cost_nano
 
     def _exceeded(self) -> LimitError:
+        if self._at_the_last_call:
+            return LimitError(
+                f"stopped at --max-calls {self.max_calls}: so many calls were made or asked for; the same command with a "
+                "higher limit goes on"
+            )
         assert self.max_cost_nano is not None
         owed = f", up to ${self._reserved / 1e9:.4f} are owed for batches" if self._reserved else ""
         return LimitError(

@@ -63,9 +63,11 @@ class Dialect:
         named = {"name": "reply", "strict": True, "schema": json.loads(schema)}
         return {"type": "json_schema", "json_schema": named}
 
-    def optional(self, body: Mapping[str, Any]) -> list[str]:
-        """What of a body may be left out or put otherwise."""
-        return [name for name in _OPTIONAL if name in body]
+    def optional(
+        self, body: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """What of a body may be left out or put otherwise: not what the user gave, which would come back."""
+        return [name for name in _OPTIONAL if name in body and name not in (extra or {})]
 
     def without(self, name: str) -> Dialect:
         """The dialect of a server that has refused a parameter."""

@@ -19,10 +19,12 @@ from neuroexplain.llm.wire import Got, Kind, WireError, wire
 
 log = logging.getLogger(__name__)
 
-_STALE = 3
-"""Requests in a row that may fail because a kept connection had been closed, before that counts as a failure."""
+_AT_ONCE = 1.0
+"""Seconds in which a request fails that was sent on a connection which the server had closed before."""
 _FIRST_REST, _LONGEST_REST = 1.0, 60.0
 """Seconds that a server is left alone after it has failed, doubled from failure to failure."""
+_SECRET = 8
+"""Characters of a key from which on it is one. Servers that need none are given words such as `x`, which any text may hold."""
 _NO_HEADERS: dict[str, str] = {}
 _PROBE = {"X-Neuroexplain": "probe"}
 
@@ -66,7 +68,7 @@ class Endpoint:
         self._resting_until = 0.0
         self._rest = _FIRST_REST
         self._told_limits = False
-        self._kept = 0
+        self._kept = False  # whether a connection may be left that the server has closed meanwhile
         self._models: list[str] | None = None
         self._models_lock = asyncio.Lock()
 
@@ -88,7 +90,7 @@ class Endpoint:
             if response.status < 300:
                 break
             sent = dialect.body(self.model, request, self._extra)
-            name = replies.refused_parameter(response, dialect.optional(sent))
+            name = replies.refused_parameter(response, dialect.optional(sent, self._extra))
             if name is None:
                 raise await self.failure(response)
             dialect = dialect.without(name)
@@ -131,21 +133,24 @@ class Endpoint:
             LLMUnavailableError: no whole response came.
         """
         headers = _PROBE if probe else _NO_HEADERS
-        for left in reversed(range(_STALE + 1)):
+        for again in (False, True):
+            start = time.monotonic()
             try:
                 async with asyncio.timeout(self._timeout):
                     got = await self._wire.send(method, path, body, headers)
             except WireError as error:
-                # No more connections can have been kept than were answered on.
-                if not (error.kind == "closed" and left and self._kept):
+                # Later, or once more, it is not the connection's age: the server may have read the request, and charge for it.
+                at_once = time.monotonic() - start < _AT_ONCE
+                stale = error.kind == "closed" and self._kept and at_once and not again
+                self._kept = False
+                if not stale:
                     raise self._unreachable(error.kind) from None
-                self._kept -= 1
             except TimeoutError:
                 raise self._unreachable("late") from None
             else:
-                self._kept += 1
+                self._kept = True
                 return self._response(got)
-        raise AssertionError("the last try neither returned nor raised")
+        raise AssertionError("the second try neither returned nor raised")
 
     async def models(self) -> list[str]:
         """The server's own list of models; empty where it gives none."""
@@ -163,7 +168,7 @@ class Endpoint:
 
     def _response(self, got: Got) -> Response:
         text = got.text
-        if self._key and (got.status >= 300 or '"choices"' not in text):
+        if len(self._key) >= _SECRET and (got.status >= 300 or '"choices"' not in text):
             text = text.replace(self._key, "[key]")  # errors may repeat what was sent
         if not self._told_limits and got.status < 300:
             self._told_limits = True

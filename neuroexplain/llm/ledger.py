@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from neuroexplain.calls import Call, Usage
-from neuroexplain.errors import LLMError, LLMPermanentError
+from neuroexplain.errors import LLMError
 from neuroexplain.llm.base import LLM, AnswersMarked, MarkedRequest, Reply, Request, ScoresText
 from neuroexplain.llm.budget import Budget
 from neuroexplain.llm.prices import Price
@@ -23,6 +23,8 @@ Asked = TypeVar("Asked", Request, MarkedRequest)
 
 MARGIN = 1.5
 """A prompt's tokens are reckoned with so many times the estimate before it is sent."""
+_MAY_COST = ("timed_out", "connection_lost", "broken_reply")
+"""Reasons for which there is no reply, though the server may have written one and charge for it."""
 TOP = 20
 """Most probable tokens asked for at every place of a text: what servers give unless told otherwise."""
 
@@ -64,7 +66,7 @@ class Ledgered:
         self._book = book
         self._terms = terms
         self._ready = terms.prepare is None
-        self._refused: LLMPermanentError | None = None
+        self._refused: LLMError | None = None
         self._preparing = asyncio.Lock()
         # Equal requests wait for the first of them and then find its reply.
         self._under_way: dict[str, asyncio.Future[None]] = {}
@@ -118,7 +120,11 @@ class Ledgered:
             cost, bought = self._cost(reply.usage), True
         except LLMError as error:
             # A server that says what it counted wants to be paid for it, whatever the reply was worth.
-            cost, bought = self._cost(error.usage or Usage()) if error.usage else 0, True
+            if error.usage:
+                cost = self._cost(error.usage)
+            else:
+                cost = reserved.nano * error.attempts if error.reason in _MAY_COST else 0
+            bought = True
             spent = (time.perf_counter() - start) * 1000
             outcome = _failure(error, spent, cost)
             await self._book.save(_call(request, key, self.identity, **outcome))
@@ -137,7 +143,7 @@ class Ledgered:
             if not self._ready and self._terms.prepare is not None:
                 try:
                     await self._terms.prepare()
-                except LLMPermanentError as error:
+                except LLMError as error:
                     self._refused = error
                     raise
                 self._ready = True

@@ -122,6 +122,8 @@ class OpenAIChat:
         Raises:
             LLMError: none of them can be used.
         """
+        if self._stopping.is_set():
+            raise StoppingError("the run is being stopped")
         found = await asyncio.gather(
             *(self._retrying()(probe, endpoint, texts=texts) for endpoint in self.endpoints),
             return_exceptions=True,
