@@ -214,7 +214,8 @@ class Batches:
         budget = self.run.budget
         for call, nano in zip(calls.values(), worst, strict=True):
             budget.settle(budget.owe(nano), call.cost_nano)
-        self.run.counts["batch answers"] += len(calls)
+        if calls:
+            self.run.counts["batch answers"] += len(calls)
 
     def _call(self, waiting: Waiting, answer: Answer) -> Call | None:
         """The ledger's row of an answer; None where the request has to be sent again."""

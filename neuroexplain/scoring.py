@@ -156,7 +156,8 @@ class Scoring:
         await self.run.saver.scores(
             NewScores(number, simulated.number, key, "test", scores, simulated.simulator, spec)
         )
-        self.run.counts["scored"] += 1
+        defined = any(score.value is not None for score in scores)
+        self.run.counts["scored" if defined else "without a score"] += 1
 
     def others_of(self, simulated: Simulated, taken: set[NeuronId]) -> list[Simulated]:
         """Explanations of the same layer and kind in the catalogue, of neurons that are not taken; one of each.

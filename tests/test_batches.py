@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from neuroexplain.batches import Batches as Batches_
 from neuroexplain.llm import batch_files
 from neuroexplain.llm.ledger import MARGIN
 from neuroexplain.llm.tokens import estimate_chat
@@ -84,7 +85,7 @@ def test_a_sweep_by_batches_ends_like_one_by_calls(
     assert offline.files() == [], "what has come back is put away"
     assert len(offline.files("answered")) == 2
     states = [run["state"] for run in offline.runs()]
-    assert states == ["done", "waiting", "waiting", "done"]
+    assert states == ["done", "interrupted", "interrupted", "done"]
 
 
 def test_a_sweep_that_is_done_or_waits_does_nothing_more(offline: Offline) -> None:
@@ -117,7 +118,7 @@ def test_without_a_server_the_model_stands_by_itself(
 def test_files_hold_what_the_calls_limit_allows(offline: Offline) -> None:
     stopped = error_of(offline.sweep("--max-calls", "10"))
     assert stopped == (
-        "stopped at --max-calls 10: so many calls were made or are under way; "
+        "stopped at --max-calls 10: so many calls were made or asked for; "
         "the same command with a higher limit goes on"
     )
     assert len(offline.lines()) == 10
@@ -378,3 +379,34 @@ def test_a_sweep_by_batches_that_is_killed_anywhere_ends_the_same_and_submits_no
             assert {batch["status"] for batch in batches} == {"completed"}
             assert sum(batch["request_counts"]["total"] for batch in batches) == 3 * NEURONS
             asked.clear()
+
+
+def test_answers_may_be_written_under_the_same_name_again(offline: Offline) -> None:
+    """As by a program that is given the same command for every wave."""
+    waves = 0
+    while (done := offline.sweep()).code == WAITING:
+        waves += 1
+        lines = [outcome(line.custom_id, answer(line.body), line.body) for line in offline.lines()]
+        text = "".join(f"{json.dumps(line)}\n" for line in lines)
+        (offline.folder / "results" / "out.jsonl").write_text(text, encoding="utf-8")
+    assert (done.code, waves) == (0, 2), done.err
+
+
+def test_answers_that_come_while_a_sweep_works_are_not_asked_for_again(
+    offline: Offline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`batch fetch` puts a file away between the moments at which a sweep looks for answers and writes requests."""
+    assert offline.sweep().code == WAITING
+    (file,) = offline.files()
+    inner = Batches_.write_out
+
+    def later(batches: Batches_) -> None:
+        respond(offline)
+        batches.folder.put_away(file)
+        inner(batches)
+
+    monkeypatch.setattr(Batches_, "write_out", later)
+    assert offline.sweep().code == WAITING
+    assert offline.files() == []
+    monkeypatch.undo()
+    assert "explained" in offline.sweep().err

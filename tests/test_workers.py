@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from neuroexplain.errors import ConfigError
-from neuroexplain.workers import run_all
+from neuroexplain.workers import Loop, run_all
 
 # A job that waits tells when the first signal has been dealt with: the handler is then another.
 CHILD = """
@@ -246,3 +247,37 @@ def test_the_second_signal_stops_at_once(number: signal.Signals) -> None:
         assert (rest[-1], process.returncode) == ("stopped", 0)
     else:
         assert process.returncode == -signal.SIGTERM
+
+
+def test_an_interrupt_in_a_notebook_ends_the_work_in_its_thread() -> None:
+    """Where a loop runs already, work has a thread of its own, and the interrupt comes to the other one."""
+    reached: list[str] = []
+
+    async def work() -> None:
+        try:
+            reached.append("begun")
+            main = threading.main_thread().ident
+            assert main is not None
+            threading.Timer(0.1, signal.pthread_kill, [main, signal.SIGINT]).start()
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            reached.append("cancelled")
+            raise
+
+    async def cell() -> None:
+        loop = Loop()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                loop.run(work())
+            reached.append("returned")
+        finally:
+            loop.close()
+
+    outer = asyncio.new_event_loop()  # `asyncio.run` would catch the signal
+    start = time.monotonic()
+    try:
+        outer.run_until_complete(cell())
+    finally:
+        outer.close()
+    assert reached == ["begun", "cancelled", "returned"]
+    assert time.monotonic() - start < 10

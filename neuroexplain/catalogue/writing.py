@@ -111,8 +111,9 @@ class Writer:
     async def _write(self, entries: Sequence[_Entry]) -> None:
         """All in one transaction; where that fails, each in its own, so that one does not spoil the others."""
         values = await self._in_thread(entries)
-        alone = len(entries) == 1 or isinstance(values, (BusyError, NoRoomError))
-        if isinstance(values, BaseException) and not alone:
+        # One after the other, each would wait as long again for whoever has the file.
+        together = len(entries) == 1 or isinstance(values, BusyError)
+        if isinstance(values, BaseException) and not together:
             for entry in entries:
                 await self._write([entry])
             return

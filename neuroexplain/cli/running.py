@@ -12,7 +12,16 @@ from neuroexplain.cli.options import echo_json
 FAILED = 3
 WAITING = 4
 INTERRUPTED = 130
-COUNTS = ("collected", "explained", "simulated", "simulated in part", "reused", "scored", "dead")
+COUNTS = (
+    "collected",
+    "explained",
+    "simulated",
+    "simulated in part",
+    "reused",
+    "scored",
+    "without a score",
+    "dead",
+)
 """What a run counts beside failures, in the order of its stages."""
 
 

@@ -9,7 +9,16 @@ import click
 
 from neuroexplain.cli import options
 
-_DONE = ("explained", "simulated", "simulated in part", "scored", "reused", "collected", "dead")
+_DONE = (
+    "explained",
+    "simulated",
+    "simulated in part",
+    "scored",
+    "without a score",
+    "reused",
+    "collected",
+    "dead",
+)
 
 
 @click.group(invoke_without_command=True)

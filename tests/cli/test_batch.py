@@ -262,7 +262,7 @@ def test_a_refused_key_and_a_server_without_batches_are_one_line(
             server = ("--base-url", other.base_url)
             result = neuroexplain("batch", "submit", str(running.offline.folder), *server)
         assert "has no batch service" in error_of(result)
-        assert running.batch("submit").code == 1, "what may have been sent there is not sent here"
+        assert running.batch("submit").code == 0, "nothing had arrived there"
 
 
 @pytest.mark.parametrize(
@@ -310,3 +310,17 @@ def test_the_commands_want_a_folder(tmp_path: Path, command: str, kind: str) -> 
     assert result.code == 2
     assert result.err.splitlines()[-1].startswith("Error: Invalid value for 'FOLDER': ")
     assert "Traceback" not in result.err
+
+
+def test_a_server_that_did_not_answer_is_nothing_to_go_on_with(
+    service: Callable[..., Service],
+) -> None:
+    with service() as made:
+        assert made.offline.sweep().code == WAITING
+        folder = str(made.offline.folder)
+        refused = neuroexplain(
+            *("batch", "submit", folder, "--base-url", "http://127.0.0.1:1/v1"), OPENAI_API_KEY="k"
+        )
+        assert "no batch service answers" in error_of(refused)
+        assert made.batch("submit").code == 0
+        assert len(made.server.batches) == 1

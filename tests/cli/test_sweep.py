@@ -3,6 +3,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from tests.program import SMALL, neuroexplain
 
 
@@ -91,3 +93,33 @@ def _counts(path: Path) -> dict[str, int]:
             name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
             for name in tables
         }
+
+
+@pytest.mark.parametrize("llm", ["foo:bar", "scripted:nowhere.jsonl", "openai:gpt-5-mini"])
+def test_a_mistake_about_the_language_model_is_found_before_hours_of_collecting(
+    tmp_path: Path, llm: str
+) -> None:
+    result = neuroexplain(
+        *("sweep", *SMALL, "--explainer", "token-activation", "--llm", llm),
+        *("--catalogue", str(tmp_path / "catalogue.sqlite")),
+        OPENAI_API_KEY="",
+        OPENAI_BASE_URL="",
+    )
+    assert result.code == 1
+    assert result.err.startswith("Error: ")
+    assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("top-k = 1.5", "top_k must be a whole number, not 1.5"),
+        ('base-url = "ftp://nowhere"', 'base URL "ftp://nowhere" is no web address'),
+    ],
+)
+def test_entries_of_a_file_are_read_like_flags(tmp_path: Path, entry: str, message: str) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text(f"{entry}\n", encoding="utf-8")
+    result = neuroexplain("sweep", str(file), "--llm", "openai:m")
+    assert result.code == 1
+    assert message in result.err

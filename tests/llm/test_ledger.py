@@ -18,6 +18,7 @@ import pytest
 from neuroexplain.calls import Call, Reply
 from neuroexplain.errors import (
     LimitError,
+    LLMError,
     LLMPermanentError,
     LLMReplyError,
     LLMUnavailableError,
@@ -274,20 +275,22 @@ def test_nothing_is_asked_before_the_server_is_known(book: Book) -> None:
     assert prepared == [0, 5], "another server, of another run"
 
 
-def test_a_server_that_will_not_do_is_found_out_once(book: Book) -> None:
+@pytest.mark.parametrize("kind", [LLMPermanentError, LLMUnavailableError])
+def test_a_server_that_will_not_do_is_found_out_once(book: Book, kind: type[LLMError]) -> None:
+    error = kind("it gives no probabilities")
     prepared = []
 
     async def prepare() -> None:
         prepared.append(len(book.all()))
         await asyncio.sleep(0.01)
-        raise LLMPermanentError("it gives no probabilities")
+        raise error
 
     async def use(llm: Any) -> Any:
         calls = [llm.chat(replace(ASKED, seed=n)) for n in range(5)]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     found, chats = with_llm(lambda body: "x", book, use, prepare=prepare)
-    assert {(type(f), str(f)) for f in found} == {(LLMPermanentError, "it gives no probabilities")}
+    assert set(found) == {error}
     assert (prepared, chats, book.all()) == ([0], 0, [])
 
 

@@ -393,3 +393,51 @@ def test_identity_holds_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     assert OpenAIChat("m").identity == "openai:m@http://127.0.0.1:9/v1"
     assert OpenAIChat("m", base_url="http://127.0.0.1:8/v1").identity.endswith(":8/v1")
     assert OpenAIChat("m").spec == "openai:m"
+
+
+@pytest.mark.parametrize("extra", [{"temperature": 0.5}, {"response_format": {"type": "text"}}])
+def test_a_refused_parameter_that_the_user_gave_is_an_error_and_not_sent_for_ever(
+    extra: Body,
+) -> None:
+    (name,) = extra
+    with (
+        serve(refusing(name)) as server,
+        pytest.raises(LLMPermanentError, match="unsupported"),
+    ):
+        chat(server.base_url, extra=extra)
+    assert len(server.requests) == 1
+
+
+def test_a_server_that_closes_on_every_request_is_asked_as_often_as_it_may_be(
+    transport: str,
+) -> None:
+    last = False
+
+    def answer(body: Body) -> Response:
+        return Response(completion("x", body), cut=0 if last else None)
+
+    async def run(url: str) -> None:
+        nonlocal last
+        llm = OpenAIChat(
+            "m", base_url=url, transport=transport, tries=4, wait_initial=0.001, wait_max=0.002
+        )
+        try:
+            await asyncio.gather(*(llm.chat(ASKED) for _ in range(10)))
+            last = True
+            with pytest.raises(LLMUnavailableError):
+                await llm.chat(ASKED)
+        finally:
+            await llm.close()
+
+    with serve(answer) as server:
+        asyncio.run(run(server.base_url))
+    # Once more, for a connection may have been closed before.
+    assert len(server.requests) - 10 <= 4 + 1
+
+
+def test_a_word_in_place_of_a_key_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    with serve(refusing("max_completion_tokens")) as server:
+        (reply,) = chat(server.base_url)
+    assert reply.text
+    assert "max_tokens" in server.chats[-1]

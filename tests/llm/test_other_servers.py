@@ -132,7 +132,7 @@ def test_a_sweep_ends_with_every_neuron_and_is_not_bought_again(
     arguments = asking(sweeps, catalogue, "sparse", *at(transformers))
     first = neuroexplain(*arguments)
     assert first.code == 3, first.err
-    assert "3 explained, 3 scored" in first.err and "3 failed: parse_failed" in first.err
+    assert "3 explained, 3 without a score" in first.err and "3 failed: parse_failed" in first.err
     explained = rows(catalogue, "SELECT idx, text, status FROM v_explanations ORDER BY idx")
     assert explained == [(index, tiny.SAYS, "ok") for index in range(3)]
     assert rows(catalogue, "SELECT DISTINCT reason, raw_reply FROM simulation_failure") == [

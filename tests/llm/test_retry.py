@@ -20,6 +20,7 @@ from neuroexplain.llm.retry import policy, retry_after
         ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "inf"}, None),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:37 +99999999999999999"}, None),
         ({"retry-after-ms": "nan", "retry-after": "2"}, 2.0),
         (
             {
