@@ -94,9 +94,10 @@ def test_a_slow_neuron_holds_up_nobody_but_those_that_are_compared_with_it(
     neurons = 2 * NULL + 10
     others = neurons - 1
     held: list[tuple[int, int]] = []
+    first = iter([True])
 
     async def one_slow(body: Body) -> str:
-        if not explains(body) or len(server.chats) > 1:
+        if not (explains(body) and next(first, False)):
             return answer(body)
         # Answered when everything else is done: whoever waited for this one would wait for ever.
         await reached(lambda: count(catalogue, "simulation") == others)
