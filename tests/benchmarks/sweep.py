@@ -41,7 +41,7 @@ from neuroexplain.workers import run_all
 
 out = sys.stdout.write
 IN_FLIGHT = 64
-ROUNDS = 5
+ROUNDS = 3
 CALLS = 3  # a neuron: one to explain, two to simulate ten spans
 SERVER = """
 import json, sys, zlib
