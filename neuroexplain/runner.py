@@ -154,10 +154,14 @@ def explain_and_score(
             flow.one,
             finish=flow.finish,
             total=plan.total,
-            # Neurons wait for the writer too, and meanwhile others may ask the language model.
-            workers=2 * run.execution.concurrency if called else 16,
+            workers=_workers(run) if called else 16,
         )
     return flow.numbers
+
+
+def _workers(run: Run) -> int:
+    """Neurons under way: they wait for the writer too, and meanwhile others may ask the language model's servers."""
+    return 2 * run.execution.concurrency * max(1, len(run.execution.servers))
 
 
 def _judge(run: Run, collection: Collection, config: ScoreConfig, total: int) -> Judge:

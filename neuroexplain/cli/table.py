@@ -152,7 +152,8 @@ def print_estimate(found: Estimate) -> None:
         table.add_row(name, *(f"{number:,.0f}" for number in numbers), cost)
     out.print(table)
     if found.seconds is not None:
-        out.print(f"about {found.seconds / 60:,.1f} minutes")
+        shown = f"{found.seconds / 60:,.0f} minutes"
+        out.print(f"about {shown if found.seconds >= 100 else f'{found.seconds:.0f} seconds'}")
     if not found.priced:
         out.print("no price is known: --prices names a TOML file with one")
     out.print(f"estimated from {found.basis}", style="dim")

@@ -124,7 +124,7 @@ class AiohttpWire:
             ) as got:
                 started = True
                 data = await got.read()
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise WireError("refused") from error
         except TimeoutError as error:
             raise WireError("late") from error

@@ -87,6 +87,16 @@ def test_failure_keeps_its_reply(catalogue: Catalogue, sweep: Sweep) -> None:
     assert found == ("failed", "parse_failed", "no sentence", "<raw \ufffd>", "")
 
 
+def test_an_explanation_made_anew_meanwhile_can_still_be_read_by_its_row(
+    catalogue: Catalogue, sweep: Sweep
+) -> None:
+    """Another run with other settings may explain a neuron again while one works on it."""
+    first, second = (sweep.explain("tiny/0/1+", "ice") for _ in range(2))
+    assert first != second
+    assert catalogue.explanation(first) == catalogue.explanation(second)
+    assert catalogue.known_explanations(["tiny/0/1+ ngram ice"]) == {"tiny/0/1+ ngram ice": second}
+
+
 def test_simulation_round_trip(catalogue: Catalogue, sweep: Sweep) -> None:
     explanation = sweep.explain("tiny/0/1+", "ice")
     made = sweep.simulation()
