@@ -151,7 +151,9 @@ def print_estimate(found: Estimate) -> None:
         numbers = (stage.calls, stage.prompt_tokens, stage.completion_tokens)
         table.add_row(name, *(f"{number:,.0f}" for number in numbers), cost)
     out.print(table)
-    if found.seconds is not None:
+    if found.seconds is None:
+        out.print("how long it takes is not known before this model has answered some calls")
+    else:
         shown = f"{found.seconds / 60:,.0f} minutes"
         out.print(f"about {shown if found.seconds >= 100 else f'{found.seconds:.0f} seconds'}")
     if not found.priced:
