@@ -85,9 +85,7 @@ def sweep(
     Returns:
         How the run ended; the results are in the catalogue.
     """
-    servers = (
-        () if base_url is None else (base_url,) if isinstance(base_url, str) else tuple(base_url)
-    )
+    servers = (base_url,) if isinstance(base_url, str) else tuple(base_url or ())
     asked: dict[str, Any] = {
         "llm": llm,
         "model": model,

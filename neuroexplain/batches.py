@@ -108,7 +108,7 @@ class Batches:
                     if gone and not self.folder.is_put_away(path):
                         self._outbox.release_file(str(path))
                 waiting = self._unassigned()
-                if waiting:
+                if waiting and self.run.budget.is_limited:
                     self._owe()
                 while waiting:
                     self._write_file(waiting)
@@ -254,7 +254,7 @@ class Batches:
     def _is_put_otherwise(self, waiting: Waiting, response: Response) -> bool:
         """Whether a parameter was refused that the next file leaves out, or puts otherwise."""
         request = request_of(waiting)
-        sent = Dialect().optional(Dialect().body(self.model, request))
+        sent = Dialect().optional(Dialect().body(self.model, request), self.extra)
         name = replies.refused_parameter(response, sent)
         if name is None:
             return False

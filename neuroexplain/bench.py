@@ -9,6 +9,7 @@ this process dies, the input ends, and so does the other.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import pickle
 import signal
@@ -16,6 +17,7 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -47,6 +49,8 @@ class Brief:
     """Of the catalogue."""
     collection_key: str
     config: ScoreConfig
+    modules: tuple[str, ...] = ()
+    """To be imported first: they register the plug-ins that are used."""
 
 
 class Bench:
@@ -161,8 +165,15 @@ def main() -> None:
     """Judge what comes in, until nothing more does."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # when to stop is the other process's to decide
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
-    brief: Brief = _next(source)
+    brief: Brief | None = _next(sys.stdin.buffer)
+    if brief is not None:
+        with suppress(BrokenPipeError):  # nobody waits for the scores any more
+            _judge(brief, sys.stdin.buffer, sys.stdout.buffer)
+
+
+def _judge(brief: Brief, source: BinaryIO, sink: BinaryIO) -> None:
+    for module in brief.modules:
+        importlib.import_module(module)
     with Catalogue(brief.path, read_only=True) as catalogue, asyncio.Runner() as runner:
         collection = catalogue.find_collection(brief.collection_key)
         assert collection is not None

@@ -254,9 +254,7 @@ class _Estimator:
             learnt.append(purpose in known)
             latency = known.get(purpose, {}).get("latency_ms")
             seconds.append(
-                None
-                if latency is None
-                else stage.calls * latency / 1000 / self.execution.concurrency
+                None if latency is None else stage.calls * latency / 1000 / self.execution.in_flight
             )
         for purpose, stage in found.stages.items():
             price = self.prices[purpose]

@@ -35,7 +35,8 @@ def retry(
         Replies that are asked for anew, and how the new run ended.
 
     Raises:
-        ConfigError: the run did not explain or score, or nothing in it failed for these reasons.
+        ConfigError: the run did not explain or score, or nothing in it failed for these reasons, or nobody says where its
+            servers are.
         HeldError: a process works on the run.
     """
     command, config = catalogue.run_config(run_id)
@@ -68,6 +69,8 @@ def retry(
 def _as_known(servers: tuple[str, ...], config: Mapping[str, Any]) -> tuple[str, ...]:
     """Other servers under the name of the run's own: what these have answered is not to be bought again."""
     known = next((c["base_url"] for c in (config.get("explain"), config.get("score")) if c), None)
+    if known is not None and not servers and "://" not in known:
+        raise ConfigError(f"the run asked servers known as {known}: name them by --base-url")
     if not servers or known is None or name_of(addresses(servers)) == known:
         return servers
     return (f"{servers[0]},name={known}", *servers[1:])

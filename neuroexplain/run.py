@@ -112,6 +112,11 @@ class Execution:
     prices: tuple[Path, ...] = ()
     """TOML files of prices that add to the table that is shipped, or replace rows of it."""
 
+    @property
+    def in_flight(self) -> int:
+        """Requests in flight at all servers together."""
+        return self.concurrency * max(1, len(self.servers))
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -170,7 +175,7 @@ class Run:
         except BaseException:
             self._lock.release()
             raise
-        self._loop = Loop()
+        self._loop = Loop(self.halt.call)
         self.halt.tell(lambda: self.budget.close(StoppingError("the run is being stopped")))
         self._saver: Saver | None = None
         self._trouble: NeuroexplainError | None = None
@@ -253,6 +258,9 @@ class Run:
                     ended = await run_all(jobs, one, concurrency=workers, halt=self.halt)
                     await finish()
                     return ended
+                except LimitError:
+                    await finish()  # what has been paid for is scored
+                    raise
                 finally:
                     signs.cancel()
                     last = self.saver.sign_of_life(self.counts, meter.progress())

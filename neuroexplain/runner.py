@@ -161,7 +161,7 @@ def explain_and_score(
 
 def _workers(run: Run) -> int:
     """Neurons under way: they wait for the writer too, and meanwhile others may ask the language model's servers."""
-    return 2 * run.execution.concurrency * max(1, len(run.execution.servers))
+    return 2 * run.execution.in_flight
 
 
 def _judge(run: Run, collection: Collection, config: ScoreConfig, total: int) -> Judge:
@@ -169,11 +169,14 @@ def _judge(run: Run, collection: Collection, config: ScoreConfig, total: int) ->
     processes = run.execution.processes
     if processes is None:
         processes = 1 if total >= WORTH_A_PROCESS and (os.cpu_count() or 1) > 1 else 0
-    if any(find("scorer", name).__module__ == "__main__" for name in config.scorers):
-        processes = 0  # another process would not find them
-    if not processes:
+    used = [find("simulator", config.simulator), *(find("scorer", s) for s in config.scorers)]
+    modules = tuple(sorted({plugin.__module__ for plugin in used}))
+    if (
+        not processes or "__main__" in modules
+    ):  # another process would not find what was written there
         return OwnJudge(run.catalogue, collection, config)
-    return Bench(Brief(run.catalogue.path.absolute(), collection.key, config), processes)
+    brief = Brief(run.catalogue.path.absolute(), collection.key, config, modules)
+    return Bench(brief, processes)
 
 
 class Flow:

@@ -26,10 +26,15 @@ SWITCH = 0.0005
 class Loop:
     """An event loop that stays the same from call to call, also where one is running already, as in a notebook.
 
-    There it lives in a thread of its own, and signals are left to the notebook.
+    There it lives in a thread of its own. The notebook's interrupt comes to the other thread, and is passed on: the first has
+    what is in flight finished, the second ends it.
+
+    Args:
+        on_interrupt: called in the loop at the first one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_interrupt: Callable[[], None] = lambda: None) -> None:
+        self._on_interrupt = on_interrupt
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -51,18 +56,24 @@ class Loop:
             sys.setswitchinterval(before)
 
     def _in_thread(self, thread: ThreadPoolExecutor, work: Coroutine[Any, Any, T]) -> T:
-        """As `run`; an interrupt, which comes to the notebook's thread, ends the work in the other one too."""
+        cancelled = False
         tasks: list[asyncio.Task[T]] = []
 
         async def whole() -> T:
             tasks.append(asyncio.ensure_future(work))
+            if cancelled:
+                tasks[0].cancel()
             return await tasks[0]
 
         running = thread.submit(self._runner.run, whole())
         try:
             return running.result()
-        except BaseException:
-            if not running.done():
+        except KeyboardInterrupt:
+            try:
+                self.soon(self._on_interrupt)
+                wait([running])
+            except KeyboardInterrupt:
+                cancelled = True
                 self.soon(lambda: [task.cancel() for task in tasks])
                 wait([running])
             raise
@@ -167,17 +178,15 @@ async def run_all(
         raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
     halt = halt or Halt()
     pending = iter(jobs)
-    interrupted = over = False
+    interrupted = False
 
     async def worker() -> None:
-        nonlocal over
         failed = True
         try:
-            while not (over or halt.called):
+            while not halt.called:
                 try:
                     job = next(pending)
                 except StopIteration:
-                    over = True
                     break
                 await work(job)
                 # A job that never waits would keep out signals and the other workers.

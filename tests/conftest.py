@@ -165,3 +165,17 @@ def build() -> Build:
 def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Sweeps:
     """A tiny subject, collected, and sweeps over it."""
     return Sweeps(tmp_path_factory.mktemp("sweeps"))
+
+
+@pytest.fixture(scope="session")
+def by_calls(
+    sweeps: Sweeps, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[tuple[Any, ...]]]:
+    """What the catalogue of a sweep by direct calls holds, to which one by offline batches comes too."""
+    from neuroexplain.testing import serve
+    from tests.lives import answer, content
+    from tests.offline import direct
+
+    with serve(answer) as server:
+        path = tmp_path_factory.mktemp("direct") / "catalogue.sqlite"
+        return content(direct(sweeps, path, server.base_url))

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections import Counter
 from itertools import pairwise
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -17,15 +14,12 @@ from neuroexplain.llm import batch_files
 from neuroexplain.llm.ledger import MARGIN
 from neuroexplain.llm.tokens import estimate_chat
 from neuroexplain.templates import Message
-from neuroexplain.testing import Batches, serve
 from neuroexplain.testing.batch_input import Line
 from tests.lives import answer, content
 from tests.offline import (
     EXPENSIVE,
     WAITING,
     Offline,
-    direct,
-    life,
     outcome,
     respond,
     strictly,
@@ -40,16 +34,6 @@ KILLS = 25
 @pytest.fixture
 def offline(sweeps: Sweeps, tmp_path: Path) -> Offline:
     return Offline(sweeps, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def by_calls(
-    sweeps: Sweeps, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, list[tuple[Any, ...]]]:
-    """What the catalogue of a sweep by direct calls holds."""
-    with serve(answer) as server:
-        path = tmp_path_factory.mktemp("direct") / "catalogue.sqlite"
-        return content(direct(sweeps, path, server.base_url))
 
 
 @pytest.fixture
@@ -335,50 +319,6 @@ def test_two_catalogues_may_share_a_folder(
     respond(offline)
     assert "3 explained" in offline.sweep("--neurons", "0:0-2").err
     assert "2 explained" in other.sweep("--neurons", "0:3-4").err
-
-
-# Kills
-
-
-def killed(offline: Offline, url: str, rng: Random, at_most: int) -> int:
-    """Lives of one sweep until one ends by itself; returns how many were killed."""
-    kills = 0
-    while True:
-        process = life(offline, url, begin=rng.randrange(3))
-        process.join(60 if kills == at_most else rng.uniform(0.03, 0.3 + 0.05 * kills))
-        if process.is_alive():
-            process.kill()
-        process.join(60)
-        if process.exitcode == 0:
-            return kills
-        assert process.exitcode == -signal.SIGKILL
-        kills += 1
-
-
-def test_a_sweep_by_batches_that_is_killed_anywhere_ends_the_same_and_submits_nothing_twice(
-    sweeps: Sweeps, tmp_path: Path, by_calls: dict[str, list[tuple[Any, ...]]]
-) -> None:
-    rng = Random(7)
-    asked: Counter[str] = Counter()
-
-    def counting(body: dict[str, Any]) -> str:
-        asked[json.dumps(body["messages"])] += 1
-        return answer(body)
-
-    kills = rounds = 0
-    with serve(counting, batches=Batches(polls=2), latency=0.02) as server:
-        while kills < KILLS:
-            before = len(server.batches)
-            offline = Offline(sweeps, tmp_path / str(rounds), server.base_url)
-            kills += killed(offline, server.base_url, rng, KILLS - kills)
-            rounds += 1
-            batches = server.batches[before:]
-            assert content(offline.catalogue) == by_calls
-            assert set(asked.values()) == {1}
-            assert sum(asked.values()) == 3 * NEURONS
-            assert {batch["status"] for batch in batches} == {"completed"}
-            assert sum(batch["request_counts"]["total"] for batch in batches) == 3 * NEURONS
-            asked.clear()
 
 
 def test_answers_may_be_written_under_the_same_name_again(offline: Offline) -> None:

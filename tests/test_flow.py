@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -245,3 +247,42 @@ def test_a_process_that_computes_scores_dies(
         assert result.finished and judges() == []
         assert set(asked(server).values()) == {1} and len(server.chats) == neurons * CALLS
     assert content(catalogue) == content(sound)
+
+
+OWN_SCORER = """
+from dataclasses import dataclass
+from typing import ClassVar
+from neuroexplain import register
+from neuroexplain.scorers.correlation import Correlation
+
+@register("scorer", "own")
+@dataclass(frozen=True)
+class Own(Correlation):
+    name: ClassVar[str] = "own"
+"""
+SWEEP_WITH_IT = """
+import sys
+import own_scorer
+import neuroexplain as nx
+from neuroexplain.run import Execution
+with nx.Catalogue(sys.argv[1]) as catalogue:
+    result = nx.sweep(catalogue, neurons="0:0-29", scorers=["own"], execution=Execution(processes=1))
+print(result.counts["scored"])
+"""
+
+
+def test_a_process_that_computes_scores_finds_the_users_own_plug_ins(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    """Those of a module that was imported; what stands in the script itself is scored in its own process."""
+    (tmp_path / "own_scorer.py").write_text(OWN_SCORER, encoding="utf-8")
+    inside = SWEEP_WITH_IT.replace("import own_scorer", OWN_SCORER)
+    for number, script in enumerate((SWEEP_WITH_IT, inside)):
+        copy = Path(shutil.copy(catalogue, tmp_path / f"{number}.sqlite"))
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(copy)],
+            env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"},
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stdout) == (0, "30\n"), done.stderr

@@ -271,13 +271,9 @@ def _kept(
     polarity: int,
     split: Split,
 ) -> Exemplars:
-    place = {"neuron": neuron, "collection": collection.id, "polarity": polarity}
-    rows = _EXEMPLARS(connection, **place, split=SPLITS.index(split))
-    numbers = [codec.unfixed(row.spans, 4).tolist() for row in rows]
-    found = spans.read(connection, collection.corpus_id, [n for block in numbers for n in block])
+    found = _rows(_EXEMPLARS, connection, spans, collection, neuron, polarity, split)
     return Exemplars(
-        (KINDS[row.kind], partial(_block, row, [found[n] for n in block], split, polarity))
-        for row, block in zip(rows, numbers, strict=True)
+        (KINDS[row.kind], partial(_block, row, shown, split, polarity)) for row, shown in found
     )
 
 
@@ -290,15 +286,29 @@ def places(
     split: Split,
 ) -> tuple[Placed, ...]:
     """As `exemplars`, without the activations."""
+    found = _rows(_PLACES, connection, spans, collection, neuron, polarity, split)
+    return tuple(
+        Placed(span, KINDS[row.kind], rank)
+        for row, shown in found
+        for rank, span in enumerate(shown)
+    )
+
+
+def _rows(
+    select_: Prepared,
+    connection: Connection,
+    spans: SpanReader,
+    collection: Collection,
+    neuron: int,
+    polarity: int,
+    split: Split,
+) -> list[tuple[Any, list[TokenSpan]]]:
+    """Rows of one split, a kind each, with their spans."""
     place = {"neuron": neuron, "collection": collection.id, "polarity": polarity}
-    rows = _PLACES(connection, **place, split=SPLITS.index(split))
+    rows = select_(connection, **place, split=SPLITS.index(split))
     numbers = [codec.unfixed(row.spans, 4).tolist() for row in rows]
     found = spans.read(connection, collection.corpus_id, [n for block in numbers for n in block])
-    return tuple(
-        Placed(found[number], KINDS[row.kind], rank)
-        for row, block in zip(rows, numbers, strict=True)
-        for rank, number in enumerate(block)
-    )
+    return [(row, [found[n] for n in block]) for row, block in zip(rows, numbers, strict=True)]
 
 
 def _block(row: Any, spans: Sequence[TokenSpan], split: Split, polarity: int) -> list[Exemplar]:

@@ -113,6 +113,11 @@ class Budget:
             if not future.done():
                 future.set_result(None)
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit at all."""
+        return self.max_cost_nano is not None or self.max_calls is not None
+
     def _check(self) -> None:
         if self._closed is not None:
             raise self._closed

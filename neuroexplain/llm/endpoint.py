@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -23,8 +24,8 @@ _AT_ONCE = 1.0
 """Seconds in which a request fails that was sent on a connection which the server had closed before."""
 _FIRST_REST, _LONGEST_REST = 1.0, 60.0
 """Seconds that a server is left alone after it has failed, doubled from failure to failure."""
-_SECRET = 8
-"""Characters of a key from which on it is one. Servers that need none are given words such as `x`, which any text may hold."""
+_LONG = 8
+"""Characters of a key that no text holds by chance. Servers that need none are given words such as `x`."""
 _NO_HEADERS: dict[str, str] = {}
 _PROBE = {"X-Neuroexplain": "probe"}
 
@@ -63,8 +64,9 @@ class Endpoint:
         """Why it is of no use any more."""
         self._extra = dict(extra or {})
         self._timeout = timeout
-        self._key = address.secret()
-        self._wire = wire(self.url, self._key or "none", timeout=timeout, kind=transport)
+        key = address.secret()
+        self._secret = _pattern(key)
+        self._wire = wire(self.url, key or "none", timeout=timeout, kind=transport)
         self._resting_until = 0.0
         self._rest = _FIRST_REST
         self._told_limits = False
@@ -168,8 +170,8 @@ class Endpoint:
 
     def _response(self, got: Got) -> Response:
         text = got.text
-        if len(self._key) >= _SECRET and (got.status >= 300 or '"choices"' not in text):
-            text = text.replace(self._key, "[key]")  # errors may repeat what was sent
+        if self._secret is not None and (got.status >= 300 or '"choices"' not in text):
+            text = self._secret.sub("[key]", text)  # errors may repeat what was sent
         if not self._told_limits and got.status < 300:
             self._told_limits = True
             rpm, tpm = replies.rate_limits(got.headers)
@@ -190,3 +192,12 @@ class Endpoint:
         return LLMUnavailableError(
             f"the connection to {self.url} broke off", reason="connection_lost", retry_after=0.0
         )
+
+
+def _pattern(key: str) -> re.Pattern[str] | None:
+    """Finds a key in a text: a long one anywhere, a short one where it stands by itself."""
+    if not key:
+        return None
+    return re.compile(
+        re.escape(key) if len(key) >= _LONG else rf"(?<![\w-]){re.escape(key)}(?![\w-])"
+    )

@@ -324,3 +324,19 @@ def test_a_server_that_did_not_answer_is_nothing_to_go_on_with(
         assert "no batch service answers" in error_of(refused)
         assert made.batch("submit").code == 0
         assert len(made.server.batches) == 1
+
+
+def test_a_refused_parameter_that_the_user_gave_is_not_sent_again_and_again(
+    service: Callable[..., Service],
+) -> None:
+    def strict(body: dict[str, Any]) -> str | Response:
+        if "temperature" in body:
+            error = {"message": "Unsupported", "param": "temperature"}
+            return Response({"error": error | {"code": "unsupported_parameter"}}, 400)
+        return answer(body)
+
+    with service(strict) as running:
+        done = running.through("--llm-set", "temperature=0.5")
+        assert len(running.server.batches) == 1
+    assert done.code == 3, done.err
+    assert running.failed == [(number, "llm_refused") for number in range(1, NEURONS + 1)]

@@ -283,8 +283,7 @@ def test_a_limit_of_calls_is_never_passed(
             newest = runs(catalogue)[0]
             assert (newest["state"], newest["message"]) == ("interrupted", message)
             assert newest["llm_calls"] == len(server.chats) - before
-            if concurrency == "1":
-                assert len(server.chats) == limit
+            assert len(server.chats) == limit
         assert sweeps.run(catalogue, server.base_url, *more, "--max-calls", "120").code == 0
         assert set(asked(server).values()) == {1}, "nothing is bought again"
         undisturbed = sweeps.copy(tmp_path / "undisturbed.sqlite")

@@ -55,7 +55,7 @@ class Setting:
         with pytest.raises(Crash):
             self.run(part, At(after, _crash), checkpoint)
 
-    def same(self, parts: Sequence[Part]) -> None:
+    def assert_whole(self, parts: Sequence[Part]) -> None:
         """The parts make the whole."""
         assert_same(list(merged(parts, self.plan)), self.whole)
 
@@ -127,7 +127,7 @@ def test_two_halves_are_the_whole(
     assert len(batches) == 1 + len(setting.plan.batches) - half
     assert sum(batches) == setting.plan.corpus.span_length.sum()
     assert not list(again.folder.glob("at-*")) and again.finished
-    setting.same([again])
+    setting.assert_whole([again])
 
 
 def test_a_checkpoint_holds_the_same_bytes_after_an_interruption(
@@ -160,7 +160,7 @@ def test_stopped_anywhere_and_resumed(seed: int, setting: Setting, tmp_path: Pat
             setting.crash(setting.part(folder), batches)
     part = setting.part(folder)
     setting.run(part)
-    setting.same([part])
+    setting.assert_whole([part])
 
 
 def test_what_was_written_beyond_the_checkpoint_is_written_again(
@@ -179,7 +179,7 @@ def test_what_was_written_beyond_the_checkpoint_is_written_again(
         size = len(beyond[name]) - len(saved[name])
         (part.folder / name).write_bytes(saved[name] + b"\xff" * size)
     setting.run(part)
-    setting.same([part])
+    setting.assert_whole([part])
 
 
 def in_a_child(do: Callable[[], str]) -> str | None:
@@ -237,7 +237,7 @@ def test_killed_between_any_two_operations_on_files(setting: Setting, tmp_path: 
         part = begun(f"killed-{last}")
         assert go_on(part, last) is None
         setting.run(part)
-        setting.same([part])
+        setting.assert_whole([part])
 
 
 @needs_fork
@@ -260,7 +260,7 @@ def test_a_disk_that_fills_up(limit: int, setting: Setting, tmp_path: Path) -> N
     assert "is full; free some space, and the same command goes on" in message
     assert len([path for path in part.folder.glob("at-*") if path.suffix != ".tmp"]) == 1
     setting.run(part)
-    setting.same([part])
+    setting.assert_whole([part])
 
 
 @pytest.mark.parametrize("shards", [1, 2, 7, 60])
@@ -270,8 +270,8 @@ def test_shards_make_the_whole(shards: int, setting: Setting, tmp_path: Path) ->
         setting.run(setting.part(tmp_path / "shards", shard=number, shards=shards))
     parts = complete(read_parts(tmp_path / "shards"))
     assert len(parts) == shards
-    setting.same(parts)
-    setting.same(parts[::-1])
+    setting.assert_whole(parts)
+    setting.assert_whole(parts[::-1])
 
 
 def test_a_shard_is_resumed(setting: Setting, tmp_path: Path) -> None:
@@ -280,14 +280,14 @@ def test_a_shard_is_resumed(setting: Setting, tmp_path: Path) -> None:
         setting.interrupt(part, 2)
         setting.crash(part, 3)
         setting.run(part)
-    setting.same(parts)
+    setting.assert_whole(parts)
 
 
 def test_layers_of_their_own_make_the_whole(setting: Setting, tmp_path: Path) -> None:
     parts = [setting.part(tmp_path / "layers", layers=[layer]) for layer in (1, 0)]
     for part in parts:
         setting.run(part)
-    setting.same(parts)
+    setting.assert_whole(parts)
 
 
 def test_a_finished_part_is_not_run_again(setting: Setting, tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_a_part_is_one_process_s_alone(setting: Setting, tmp_path: Path) -> None
     with part, pytest.raises(CollectError, match=r"another process .* wait for it, or stop it"):
         setting.run(other)
     setting.run(other)
-    setting.same([other])
+    setting.assert_whole([other])
 
 
 def test_a_second_interruption_ends_it_at_once(setting: Setting, tmp_path: Path) -> None:

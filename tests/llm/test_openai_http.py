@@ -3,83 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
-import traceback
-from collections.abc import Callable
 from email.utils import formatdate
-from typing import Any
 
 import pytest
 
 from neuroexplain.errors import (
-    ConfigError,
-    LLMError,
     LLMPermanentError,
     LLMReplyError,
     LLMUnavailableError,
 )
-from neuroexplain.llm import create
 from neuroexplain.llm.base import Reply, Request
 from neuroexplain.llm.openai_http import OpenAIChat
-from neuroexplain.templates import Message
 from neuroexplain.testing import Answer, Response, completion, serve
+from tests.llm.asking import ASKED, KEY, Body, changed, chat, error, in_turn, refusing
 
-KEY = "sk-very-secret-123"
-ASKED = Request((Message("system", "Be brief."), Message("user", "Hi")), "explain", max_tokens=9)
-TRANSPORTS = ("aiohttp", "openai")
-Body = dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-
-
-@pytest.fixture(params=TRANSPORTS)
-def transport(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    if name == "aiohttp":
-        pytest.importorskip("aiohttp")
-    return name
-
-
-def chat(
-    url: str, *requests: Request, transport: str | None = None, **settings: Any
-) -> list[Reply]:
-    """Answer some requests at once with a client that waits next to nothing between tries."""
-    settings = {"wait_initial": 0.001, "wait_max": 0.002, "tries": 3, "timeout": 10.0} | settings
-
-    async def run() -> list[Reply]:
-        llm = OpenAIChat("m", base_url=url, transport=transport, **settings)
-        try:
-            return await asyncio.gather(*(llm.chat(request) for request in requests or (ASKED,)))
-        finally:
-            await llm.close()
-
-    return asyncio.run(run())
-
-
-def in_turn(*answers: Response | str) -> Answer:
-    """Answers one after another, then the last one for ever."""
-    left = iter(answers)
-    return lambda body: next(left, answers[-1])
-
-
-def changed(text: str = "ok", **choice: Any) -> Callable[[Body], Body]:
-    """A completion whose only choice is changed."""
-
-    def make(body: Body) -> Body:
-        made = completion(text, body)
-        made["choices"][0] |= choice
-        return made
-
-    return make
-
-
-def error(message: str = "no", **more: Any) -> Body:
-    return {"error": {"message": message, **more}}
+pytestmark = pytest.mark.usefixtures("openai_key")
 
 
 def test_reply(transport: str) -> None:
@@ -192,16 +131,6 @@ def test_hang_and_drip(slow: Response, transport: str) -> None:
     assert len(server.chats) == 2
 
 
-def test_nothing_listens(transport: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(
-        LLMUnavailableError, match=r"nothing answers at .*is the server running"
-    ) as e:
-        chat(f"http://127.0.0.1:{port}/v1", transport=transport, tries=2)
-    assert e.value.attempts == 2
-
-
 def test_a_large_reply_arrives_whole() -> None:
     with serve(lambda body: "x" * 10_000_000) as server:
         (reply,) = chat(server.base_url)
@@ -268,20 +197,6 @@ def test_wrong_path() -> None:
     assert "usually ends in /v1" in str(caught.value)
 
 
-def refusing(*names: str, param: bool = True, status: int = 400) -> Answer:
-    """A server that knows fewer parameters."""
-
-    def answer(body: Body) -> str | Response:
-        bad = next((name for name in names if name in body), None)
-        if bad is None:
-            return "fine"
-        if param:
-            return Response(error("unsupported", param=bad, code="unsupported_parameter"), status)
-        return Response({"detail": [{"loc": ["body", bad], "msg": "extra"}]}, status)
-
-    return answer
-
-
 @pytest.mark.parametrize(("param", "status"), [(True, 400), (False, 422)])
 def test_parameters_are_learnt_once(param: bool, status: int) -> None:
     names = ("max_completion_tokens", "temperature", "seed")
@@ -312,89 +227,6 @@ def test_a_value_that_is_refused_under_both_names_is_an_error_and_teaches_nothin
     ]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 429, 500])
-def test_the_key_is_in_no_error(status: int) -> None:
-    leak = Response(error(f"bad key {KEY}; you sent Authorization: Bearer {KEY}"), status)
-    with serve(in_turn(leak), models=[]) as server, pytest.raises(LLMError) as caught:
-        chat(server.base_url, tries=2)
-    shown = "".join(traceback.format_exception(caught.value))
-    assert KEY not in shown + repr(caught.value) + str(caught.value.raw)
-
-
-def test_connections_that_the_server_closed(transport: str) -> None:
-    """A server that closes kept connections without a word, as servers do when idle, costs no reply."""
-
-    def answer(body: Body) -> Response:
-        return Response(completion("x", body), cut=10**9)
-
-    with serve(answer) as server:
-
-        async def run() -> list[Reply]:
-            llm = OpenAIChat("m", base_url=server.base_url, wait_initial=0.01, transport=transport)
-            try:
-                return [await llm.chat(ASKED) for _ in range(30)]
-            finally:
-                await llm.close()
-
-        replies = asyncio.run(run())
-    assert [reply.text for reply in replies] == ["x"] * 30
-    assert len(server.chats) <= sum(reply.attempts for reply in replies) <= 2 * 30
-
-
-def test_every_reply_goes_to_its_own_request(transport: str) -> None:
-    requests = [Request((Message("user", str(i)),), "simulate", 9) for i in range(64)]
-    with serve(lambda body: str(body["messages"][0]["content"])) as server:
-        replies = chat(server.base_url, *requests, transport=transport)
-    assert [reply.text for reply in replies] == [str(i) for i in range(64)]
-    assert len(server.chats) == 64
-
-
-def test_they_are_answered_side_by_side(transport: str) -> None:
-    with serve(lambda body: Response(completion("x", body), delay=0.2)) as server:
-        start = time.monotonic()
-        replies = chat(server.base_url, *[ASKED] * 32, transport=transport)
-    assert len(replies) == 32
-    assert time.monotonic() - start < 3.0
-
-
-def test_without_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY")
-    with serve(lambda body: "x") as server:
-        chat(server.base_url)
-    assert server.requests[0].headers["authorization"] == "Bearer none"
-    with pytest.raises(
-        LLMPermanentError, match=r"https://api.openai.com/v1 needs a key: set OPENAI"
-    ):
-        create("openai:m")
-
-
-def test_a_key_that_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-\n\u00e9")
-    with pytest.raises(LLMPermanentError) as caught:
-        create("openai:m")
-    assert "sk-" not in str(caught.value)
-
-
-@pytest.mark.parametrize("url", ["localhost:80/v1", "http://", "ftp://a/v1", "http://a:x/v1"])
-def test_bad_url(url: str) -> None:
-    with pytest.raises(ConfigError, match="is no web address"):
-        OpenAIChat("m", base_url=url)
-
-
-@pytest.mark.parametrize("url", ["http://me:pw@a/v1", "me:pw@a/v1", "http://a/v1?key=pw"])
-def test_no_secrets_in_the_url(url: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        OpenAIChat("m", base_url=url)
-    assert "pw" not in str(caught.value)
-
-
-def test_identity_holds_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1/")
-    assert OpenAIChat("m").identity == "openai:m@http://127.0.0.1:9/v1"
-    assert OpenAIChat("m", base_url="http://127.0.0.1:8/v1").identity.endswith(":8/v1")
-    assert OpenAIChat("m").spec == "openai:m"
-
-
 @pytest.mark.parametrize("extra", [{"temperature": 0.5}, {"response_format": {"type": "text"}}])
 def test_a_refused_parameter_that_the_user_gave_is_an_error_and_not_sent_for_ever(
     extra: Body,
@@ -406,38 +238,3 @@ def test_a_refused_parameter_that_the_user_gave_is_an_error_and_not_sent_for_eve
     ):
         chat(server.base_url, extra=extra)
     assert len(server.requests) == 1
-
-
-def test_a_server_that_closes_on_every_request_is_asked_as_often_as_it_may_be(
-    transport: str,
-) -> None:
-    last = False
-
-    def answer(body: Body) -> Response:
-        return Response(completion("x", body), cut=0 if last else None)
-
-    async def run(url: str) -> None:
-        nonlocal last
-        llm = OpenAIChat(
-            "m", base_url=url, transport=transport, tries=4, wait_initial=0.001, wait_max=0.002
-        )
-        try:
-            await asyncio.gather(*(llm.chat(ASKED) for _ in range(10)))
-            last = True
-            with pytest.raises(LLMUnavailableError):
-                await llm.chat(ASKED)
-        finally:
-            await llm.close()
-
-    with serve(answer) as server:
-        asyncio.run(run(server.base_url))
-    # Once more, for a connection may have been closed before.
-    assert len(server.requests) - 10 <= 4 + 1
-
-
-def test_a_word_in_place_of_a_key_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "x")
-    with serve(refusing("max_completion_tokens")) as server:
-        (reply,) = chat(server.base_url)
-    assert reply.text
-    assert "max_tokens" in server.chats[-1]

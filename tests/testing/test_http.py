@@ -233,6 +233,7 @@ def test_the_block_ends_though_an_answer_waits_for_ever() -> None:
     with serve(answer) as server, opened(server) as connection:
         connection.sendall(written(CONTENT))
         until(lambda: server.requests)
+    assert (len(server.requests), server.answered) == (1, 0)
 
 
 class OwnError(Exception):
