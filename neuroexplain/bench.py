@@ -27,6 +27,7 @@ from neuroexplain.config import ScoreConfig
 from neuroexplain.errors import NeuroexplainError, RunError
 from neuroexplain.judging import Case, OwnJudge
 from neuroexplain.records import Score
+from neuroexplain.workers import busy
 
 LINGER = 0.02
 """Seconds in which cases gather before they are handed over."""
@@ -174,7 +175,11 @@ def main() -> None:
 def _judge(brief: Brief, source: BinaryIO, sink: BinaryIO) -> None:
     for module in brief.modules:
         importlib.import_module(module)
-    with Catalogue(brief.path, read_only=True) as catalogue, asyncio.Runner() as runner:
+    with (
+        busy(),
+        Catalogue(brief.path, read_only=True) as catalogue,
+        asyncio.Runner() as runner,
+    ):
         collection = catalogue.find_collection(brief.collection_key)
         assert collection is not None
         judge = OwnJudge(catalogue, collection, brief.config)

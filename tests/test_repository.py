@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "judging": {
         *("catalogue", "heldout", "pipeline", "recent", "registry", "scorers", "simulators"),
     },
-    "bench": {"catalogue", "judging"},
+    "bench": {"catalogue", "judging", "workers"},
     "scoring": {
         *("catalogue", "explaining", "heldout", "judging", "llm", "pipeline", "registry", "run"),
         "simulators",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from neuroexplain.errors import ConfigError
-from neuroexplain.workers import Loop, run_all
+from neuroexplain.workers import CYCLES, Loop, run_all
 
 # A job that waits tells when the first signal has been dealt with: the handler is then another.
 CHILD = """
@@ -282,3 +283,21 @@ def test_interrupts_in_a_notebook_reach_the_work_in_its_thread(interrupts: int) 
     finally:
         outer.close()
     assert reached == ["begun", "halted", "finished" if interrupts == 1 else "cancelled"]
+
+
+@pytest.mark.parametrize("threshold", [(700, 10, 10), (0, 10, 10), (50_000, 5, 5)])
+def test_the_interpreter_is_set_for_the_work_and_set_back(threshold: tuple[int, int, int]) -> None:
+    async def seen() -> tuple[float, tuple[int, int, int]]:
+        return sys.getswitchinterval(), gc.get_threshold()
+
+    before = sys.getswitchinterval(), gc.get_threshold()
+    gc.set_threshold(*threshold)
+    loop = Loop()
+    try:
+        interval, inside = loop.run(seen())
+        assert (sys.getswitchinterval(), gc.get_threshold()) == (before[0], threshold)
+    finally:
+        loop.close()
+        gc.set_threshold(*before[1])
+    assert interval < before[0]
+    assert inside == (CYCLES if threshold == (700, 10, 10) else threshold)
