@@ -1,6 +1,6 @@
 """What a simulation in the catalogue is worth: scores beside floor and null.
 
-A score follows from rows of the catalogue alone, so any process that can read the file can compute it: see `bench`.
+A score follows from rows of the catalogue alone, so any process that can read the file can compute it: see `judges`.
 """
 
 from __future__ import annotations

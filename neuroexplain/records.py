@@ -22,11 +22,12 @@ from neuroexplain.errors import ConfigError
 
 Floats = NDArray[np.float32]
 Split = Literal["explain", "select", "test"]
-Kind = Literal["top", "quantile", "random"]
+Kind = Literal["top", "quantile", "random", "contrastive"]
 Status = Literal["ok", "failed"]
 
 SPLITS: tuple[Split, ...] = ("explain", "select", "test")
 KINDS: tuple[Kind, ...] = ("top", "quantile", "random")
+"""What a collection samples; contrastive spans are looked for afterwards."""
 POLARITIES: tuple[int, ...] = (1, -1)
 
 _NEURON = re.compile(r"(?P<subject>.+)/(?P<layer>\d+)/(?P<index>\d+)(?P<sign>[+-]?)")
@@ -125,7 +126,7 @@ class Exemplar(NamedTuple):
     kind: Kind
     rank: int
     """Place within its kind and split: by peak for `top`, strongest first; by band for `quantile`, highest band
-    first; in sampling order for `random`."""
+    first; in sampling order for `random`; the most alike first for `contrastive`."""
     peak: float
     """Largest activation on the polarity's side over the counted tokens; signed as the subject computed it."""
     peak_position: int
@@ -205,6 +206,27 @@ class Statistics:
 
 
 @dataclass(frozen=True)
+class Ngram:
+    """An n-gram that a neuron answers to, in the subject's activation units."""
+
+    text: str
+    mean_response: float
+    max_response: float
+    count: int
+    """Occurrences that the responses were taken over."""
+
+
+@dataclass(frozen=True)
+class OutputTokens:
+    """What a neuron writes towards the vocabulary, `W_U · LN_f(w_out)`, for its polarity: token texts with logits."""
+
+    promoted: tuple[tuple[str, float], ...]
+    """Largest logit first."""
+    suppressed: tuple[tuple[str, float], ...]
+    """Smallest logit first."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What an explainer may see of a neuron: the explain split, nothing else."""
 
@@ -216,6 +238,14 @@ class Evidence:
     statistics: Statistics
     n_spans: int
     """Spans of the explain split, from which the exemplars were drawn."""
+    look_alikes: Sequence[Exemplar] = ()
+    """Spans of the explain split that look like the top ones, and on which the neuron stays quiet; most alike first.
+    Only for explainers that want them, as all that follows."""
+    output_tokens: OutputTokens | None = None
+    """None where the subject has no vocabulary to write to, as encoders have none."""
+    ngrams: Sequence[Ngram] = ()
+    """N-grams by themselves, strongest mean response first, thinned out so that no word fills the list; responses are
+    on the polarity's side, 0 or more."""
 
     def of_kind(self, kind: Kind) -> Sequence[Exemplar]:
         """The exemplars of one kind, by rank."""
@@ -282,6 +312,8 @@ class HeldOut:
 
     neuron: NeuronId
     spans: tuple[HeldOutSpan, ...]
+    scale: float = 0.0
+    """Level 10, in the subject's activation units: largest activation over the explain split, as in the evidence."""
 
 
 @dataclass(frozen=True)
@@ -339,14 +371,3 @@ class Score:
     """Scored tokens on which the neuron is above 0 on the polarity's side."""
     coverage: float
     """Share of the tokens that the simulator answered for."""
-
-
-@dataclass(frozen=True)
-class Ngram:
-    """An n-gram that a neuron answers to, in the subject's activation units."""
-
-    text: str
-    mean_response: float
-    max_response: float
-    count: int
-    """Occurrences that the responses were taken over."""

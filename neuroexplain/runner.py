@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from neuroexplain.bench import Bench, Brief
+from neuroexplain.judges import Bench, Brief
 from neuroexplain.catalogue import Collection, ExplanationRef, KnownSimulation
 from neuroexplain.collecting import collect, layers_of, load_subject
 from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig

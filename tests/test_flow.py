@@ -193,7 +193,7 @@ def judges() -> list[int]:
             parent = (folder / "stat").read_text().rpartition(") ")[2].split()[1]
         except (OSError, IndexError):
             continue
-        if b"neuroexplain.bench" in words and int(parent) == os.getpid():
+        if b"neuroexplain.judges" in words and int(parent) == os.getpid():
             found.append(int(folder.name))
     return found
 

@@ -53,13 +53,13 @@ ALLOWED: dict[str, set[str]] = {
     "judging": {
         *("catalogue", "heldout", "pipeline", "recent", "registry", "scorers", "simulators"),
     },
-    "bench": {"catalogue", "judging", "workers"},
+    "judges": {"catalogue", "judging", "workers"},
     "scoring": {
         *("catalogue", "explaining", "heldout", "judging", "llm", "pipeline", "registry", "run"),
         "simulators",
     },
     "runner": {
-        *("bench", "catalogue", "collecting", "explaining", "judging", "models", "registry"),
+        *("judges", "catalogue", "collecting", "explaining", "judging", "models", "registry"),
         *("rings", "run", "scoring", "selection", "subjects"),
     },
     "retrying": {"catalogue", "llm", "run", "runner"},

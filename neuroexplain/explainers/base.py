@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -14,8 +14,12 @@ MAX_TEXT = 512
 """Characters; public catalogues refuse longer explanations."""
 
 
+Want = Literal["look_alikes", "output_tokens", "ngrams"]
+"""A part of the evidence that is made beforehand, for the explainers that name it in a class variable `wants`."""
+
+
 class Explainer(Protocol):
-    """Turns evidence into a hypothesis."""
+    """Turns evidence into a hypothesis. May have `wants: ClassVar[frozenset[Want]]`, see `wants`."""
 
     async def explain(self, evidence: Evidence, *, seed: int) -> Explanation:
         """Write one explanation; a reply that cannot be used is an Explanation with a failure.
@@ -23,6 +27,12 @@ class Explainer(Protocol):
         Raises:
             LLMError: no reply could be had at all.
         """
+
+
+def wants(explainer: type[object]) -> frozenset[Want]:
+    """Parts of the evidence that an explainer needs, and that take a pass of their own to make."""
+    found: frozenset[Want] = getattr(explainer, "wants", frozenset())
+    return found
 
 
 def dead(evidence: Evidence) -> Failure | None:

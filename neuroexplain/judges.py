@@ -1,6 +1,6 @@
 """Judges in processes of their own: the one that talks to language models and writes has enough to do.
 
-    this process ── cases ──▶ python -m neuroexplain.bench ── scores ──▶ this process
+    this process ── cases ──▶ python -m neuroexplain.judges ── scores ──▶ this process
 
 Cases and scores go through the other process's standard input and output, pickled, each with its length before it. When
 this process dies, the input ends, and so does the other.
@@ -126,7 +126,7 @@ class Bench:
 
     async def _start(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "neuroexplain.bench"),
+            *(sys.executable, "-m", "neuroexplain.judges"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             # A terminal's Ctrl-C goes to a whole group of processes; when to stop is decided here.
