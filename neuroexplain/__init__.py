@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neuroexplain.api import collect, sweep
+    from neuroexplain.api import collect, report, sweep
     from neuroexplain.catalogue import Catalogue
     from neuroexplain.errors import NeuroexplainError
     from neuroexplain.records import NeuronId
@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Catalogue", "NeuroexplainError", "NeuronId", "Subject", "collect", "register", "sweep"]
+__all__ = [
+    "Catalogue",
+    "NeuroexplainError",
+    "NeuronId",
+    "Subject",
+    "collect",
+    "register",
+    "report",
+    "sweep",
+]
 
 _HOMES = {
     "Catalogue": "neuroexplain.catalogue",
@@ -34,6 +43,7 @@ _HOMES = {
     "Subject": "neuroexplain.subjects",
     "collect": "neuroexplain.api",
     "register": "neuroexplain.registry",
+    "report": "neuroexplain.api",
     "sweep": "neuroexplain.api",
 }
 

@@ -14,6 +14,9 @@ from neuroexplain.run import Execution, Run, RunResult
 from neuroexplain.scoring import default_simulator
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from neuroexplain.reporting import Report
     from neuroexplain.subjects import Subject
 
 
@@ -61,6 +64,8 @@ def sweep(
     simulator_settings: Mapping[str, Any] | None = None,
     execution: Execution | None = None,
     seed: int = 0,
+    candidates: int = 1,
+    revise: int = 0,
     **scoring: Any,
 ) -> RunResult:
     """Explain and score neurons that have been collected.
@@ -80,6 +85,8 @@ def sweep(
         simulator_settings: settings of the simulator.
         execution: concurrency, limits, device, progress.
         seed: of every random choice.
+        candidates: explanations written per neuron, of which the best on the split `select` is scored on `test`.
+        revise: times at most that it is written anew from where it failed on `select`, and kept if it is better there.
         **scoring: further fields of `ScoreConfig`, for example `top=10`.
 
     Returns:
@@ -92,7 +99,13 @@ def sweep(
         "base_url": name_of(addresses(servers)) if servers else None,
         "llm_settings": dict(llm_settings or {}),
     }
-    explain = ExplainConfig(explainer, dict(explainer_settings or {}), seed=seed, **asked)
+    explain = ExplainConfig(
+        *(explainer, dict(explainer_settings or {})),
+        **asked,
+        seed=seed,
+        candidates=candidates,
+        revise=revise,
+    )
     score = ScoreConfig(
         simulator=simulator or default_simulator(explainer, llm),
         settings=dict(simulator_settings or {}),
@@ -114,3 +127,48 @@ def sweep(
     with Run(catalogue, "sweep", config, execution) as run:
         runner.explain_and_score(run, collection, chosen, explain, score)
         return run.result
+
+
+def report(
+    catalogue: Catalogue,
+    *,
+    run: int | Sequence[int] = (),
+    subject: str | None = None,
+    neurons: str | None = None,
+    explainer: str | Sequence[str] = (),
+    scorer: str | Sequence[str] = (),
+    seed: int = 0,
+    examples: int = 5,
+    out: str | Path | None = None,
+) -> Report:
+    """Say what scores are worth: distributions beside null and floor, q-values, and what to mind.
+
+    Args:
+        catalogue: holds the scores.
+        run: which run or runs, each with those that did the same work before or after it; without any, and without
+            neurons or explainers, the newest with scores.
+        subject: name of the subject, where the catalogue holds several.
+        neurons: only these, for example `3:*`.
+        explainer: only explanations of these explainers.
+        scorer: only scores of these scorers.
+        seed: of `random:N` neurons.
+        examples: best and worst explanations of each table.
+        out: folder that takes the report as a page with plots.
+
+    Returns:
+        The report; `to_frame()` gives every score as a row.
+    """
+    from neuroexplain.reporting import Scope, assemble, save
+
+    scope = Scope(
+        runs=(run,) if isinstance(run, int) else tuple(run),
+        subject=subject,
+        neurons=neurons,
+        seed=seed,
+        explainers=(explainer,) if isinstance(explainer, str) else tuple(explainer),
+        scorers=(scorer,) if isinstance(scorer, str) else tuple(scorer),
+    )
+    found = assemble(catalogue, scope, examples=examples)
+    if out is not None:
+        save(found, out)
+    return found

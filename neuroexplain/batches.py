@@ -225,7 +225,7 @@ class Batches:
         try:
             if self._is_put_otherwise(waiting, response) and not last:
                 return None
-            found = self._read(response)
+            found = self._read(waiting, response)
         except LLMUnavailableError as error:
             return self._failed(call, error) if last else None
         except LLMError as error:
@@ -240,7 +240,7 @@ class Batches:
             served_model=found.served_model,
         )
 
-    def _read(self, response: Response) -> replies.Completion:
+    def _read(self, waiting: Waiting, response: Response) -> replies.Completion:
         if response.status == 0:
             raise LLMUnavailableError(
                 f"the batch has no answer: {replies.said(response.body)}",
@@ -248,7 +248,8 @@ class Batches:
                 reason="no_batch_answer",
             )
         if response.status < 300:
-            return replies.completion(response)
+            wants = request_of(waiting).top_logprobs > 0
+            return replies.completion(response, top_logprobs=wants)
         raise replies.failure(response)
 
     def _is_put_otherwise(self, waiting: Waiting, response: Response) -> bool:
@@ -281,7 +282,8 @@ class Batches:
     def _known_dialect(self) -> Dialect:
         for found in self.run.catalogue.probes():
             if found["model"] == self.identity and not found["endpoint"]:
-                return Dialect(frozenset(found["refused"]), found["cap"], found["form"])
+                refused, top = frozenset(found["refused"]), found.get("top_logprobs")
+                return Dialect(refused, found["cap"], found["form"], top)
         return Dialect()
 
     async def _note_dialect(self) -> None:
@@ -289,6 +291,7 @@ class Batches:
             "refused": sorted(self._dialect.refused),
             "cap": self._dialect.cap,
             "form": self._dialect.form,
+            "top_logprobs": self._dialect.top,
         }
         await self.run.saver.probe(self.identity, "", found)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from neuroexplain.catalogue import Catalogue, Collection
 from neuroexplain.config import CollectConfig, as_dict, run_key
-from neuroexplain.errors import CollectError
+from neuroexplain.errors import CollectError, SubjectError
 from neuroexplain.recorded import SubjectInfo, TokenCorpus
 from neuroexplain.run import Execution, Run
 from neuroexplain.selection import layers as select_layers
@@ -177,6 +177,29 @@ def load_subject(execution: Execution, config: CollectConfig) -> Subject:
         trust_remote_code=execution.trust_remote_code,
         name=config.name,
     )
+
+
+def recorded_subject(
+    execution: Execution, collection: Collection, subject: Subject | None = None
+) -> Subject:
+    """The subject whose neurons a collection recorded, for another look at it.
+
+    Args:
+        execution: how it is loaded.
+        collection: says what to load.
+        subject: the model, where it is loaded already.
+
+    Raises:
+        SubjectError: it cannot be found or loaded, or its weights are not those that were recorded.
+    """
+    subject = subject or load_subject(execution, CollectConfig(**collection.config))
+    now, then = subject.weights_sha256, collection.subject.weights_sha256
+    if now != then:
+        raise SubjectError(
+            f"{subject.spec} has other weights ({now[:12]}) than {collection.subject.name} had when it was collected "
+            f"({then[:12]}); give back those, or collect the new ones by another --name"
+        )
+    return subject
 
 
 def _prepare(execution: Execution, config: CollectConfig, subject: Subject) -> _Job:

@@ -16,8 +16,11 @@ from urllib.parse import urlsplit
 from neuroexplain.errors import ConfigError
 
 NEAR_DUPLICATES = ("keep", "drop")
+_SPLITS = ("explain", "select", "test")
 MIN_NULL = 20
 """Other explanations that a null takes at least."""
+MIN_OTHERS = 50
+"""The same for scores by texts about explanations, where a null costs nothing."""
 
 
 def _at_least(name: str, value: int, least: int) -> None:
@@ -108,9 +111,56 @@ class ExplainConfig:
     llm_settings: Mapping[str, Any] = field(default_factory=dict)
     """Further parameters of every request, such as `reasoning_effort`."""
     seed: int = 0
+    candidates: int = 1
+    """Explanations written for each neuron; the best on the split `select` is scored on `test`."""
+    revise: int = 0
+    """Times at most that an explanation is written anew from where it failed on `select`, and kept if it is better there."""
 
     def __post_init__(self) -> None:
+        _at_least("candidates", self.candidates, 1)
+        _at_least("revise", self.revise, 0)
         _checked_url(self.base_url)
+
+
+@dataclass(frozen=True)
+class EvidenceConfig:
+    """The parts of the evidence that take a pass of their own; made for the explainers that want them."""
+
+    look_alikes: int = 5
+    """Spans kept per neuron and polarity that look like its strongest ones, and on which it stays quiet."""
+    quiet: float = 0.2
+    """Share of the neuron's largest activation in the explain split that it stays below there: 0.2 is level 2."""
+    output_tokens: int = 50
+    """Token ids that a neuron promotes most, and as many that it suppresses most."""
+
+    def __post_init__(self) -> None:
+        for name in ("look_alikes", "output_tokens"):
+            _at_least(name, getattr(self, name), 1)
+        if not 0 < self.quiet <= 1:
+            raise ConfigError(f"quiet must be above 0 and at most 1, not {self.quiet}")
+
+
+@dataclass(frozen=True)
+class NgramConfig:
+    """What an n-gram pass runs through the subject, and what it keeps."""
+
+    orders: int = 3
+    """Longest n-gram, in words."""
+    min_count: int = 1
+    """Occurrences that an n-gram needs."""
+    top: int = 200
+    """Strongest n-grams kept per neuron, polarity and aggregator."""
+    splits: tuple[Literal["explain", "select", "test"], ...] = ("explain",)
+    """Splits of the corpus that the n-grams are from. Explanations are scored on `test`, which they must not have seen."""
+
+    def __post_init__(self) -> None:
+        for name in ("orders", "min_count", "top"):
+            _at_least(name, getattr(self, name), 1)
+        unknown = [split for split in self.splits if split not in _SPLITS]
+        if unknown or not self.splits:
+            raise ConfigError(
+                f"splits are some of {', '.join(_SPLITS)}, not {', '.join(unknown) or 'none'}"
+            )
 
 
 @dataclass(frozen=True)
@@ -151,6 +201,30 @@ class ScoreConfig:
             raise ConfigError(
                 "no spans to score: set at least one of top, random and quantile above 0"
             )
+
+
+@dataclass(frozen=True)
+class SyntheticConfig:
+    """How explanations are scored by texts about them, on which the subject runs."""
+
+    aggregator: Literal["mean", "max"] = "mean"
+    """What the activations of a text's tokens come down to. The largest grows with the length of a text."""
+    texts: int = 20
+    """Texts about each explanation: written to it, or found in the corpus where it is a list of words."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Further settings of the scorer `synthetic`, by which texts are written."""
+    others: int = 256
+    """Neurons whose explanations make the null and the texts for comparison; more of them are drawn by lot."""
+    bootstrap: int = 1000
+    """Resamples of the texts for the interval."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.aggregator not in ("mean", "max"):
+            raise ConfigError(f'aggregator is one of mean, max, not "{self.aggregator}"')
+        _at_least("texts", self.texts, 2)
+        _at_least("others", self.others, MIN_OTHERS)
+        _at_least("bootstrap", self.bootstrap, 0)
 
 
 @dataclass(frozen=True)

@@ -19,27 +19,33 @@ from typing import Any
 from neuroexplain.batches import names
 from neuroexplain.catalogue import Catalogue, Collection
 from neuroexplain.catalogue.store import locate
+from neuroexplain.choosing import SHOWN, chooses
 from neuroexplain.collecting import collect, known_collection, layers_of, load_subject
 from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig
 from neuroexplain.errors import NO_ANSWER
+from neuroexplain.explainers.base import looks_at
+from neuroexplain.explainers.revising import Residual, revise
 from neuroexplain.explaining import ExplanationKeys
-from neuroexplain.heldout import held_out_spans
 from neuroexplain.llm.addresses import addresses, name_of
 from neuroexplain.llm.openai_http import identity
 from neuroexplain.llm.prices import Price
 from neuroexplain.models import price_of
 from neuroexplain.pretending import Pretender, Stage
-from neuroexplain.records import Explanation, NeuronId
+from neuroexplain.records import Explanation, HeldOut, NeuronId, Split
 from neuroexplain.registry import create, needs_llm
 from neuroexplain.run import Execution, Run
 from neuroexplain.runner import check_plugins
-from neuroexplain.scoring import SimulationKeys
 from neuroexplain.selection import LayerNeurons, by_layer, check_selector
+from neuroexplain.simulating import SimulationKeys
+from neuroexplain.tracks import needs_calibration, predictor_kind, tracks
+from neuroexplain.truth import truth_of
 
 SAMPLE = 100
 """Neurons whose prompts are made."""
-GUESSES = {"explain": 30.0, "simulate": 60.0, "repair": 60.0}
+GUESSES = {"explain": 30.0, "revise": 30.0, "simulate": 150.0, "score": 60.0, "repair": 150.0}
 """Tokens of a reply, where nothing is known."""
+WRITTEN = ("explain", "revise")
+"""Purposes for which the language model is asked that explains; the others ask the one that simulates."""
 SMALL = 20_000
 """Tokens of a collection that is made for nothing but prompts."""
 _CHUNK = 256
@@ -151,30 +157,39 @@ class _Estimator:
         self.catalogue = catalogue
         self.ledger = ledger
         self.collection = collection
+        self.explain_config = explain
         self.score_config = score
-        self.seed = explain.seed
         self.execution = execution
         self.writer = Pretender(ledger, _identity(explain, execution), execution.use_ledger)
         self.reader = Pretender(ledger, _identity(score, execution), execution.use_ledger)
         self.explainer: Any = create("explainer", explain.explainer, explain.settings, self.writer)
         self.simulator: Any = create("simulator", score.simulator, score.settings, self.reader)
-        called = needs_llm(type(self.explainer)), needs_llm(type(self.simulator))
         self.explanation_keys = ExplanationKeys(
-            collection, explain, self.explainer, self.writer.identity if called[0] else None
+            *(collection, explain, self.explainer),
+            self.writer.identity if needs_llm(type(self.explainer)) else None,
         )
-        self.simulation_keys = SimulationKeys(
-            score, self.simulator, self.reader.identity if called[1] else None
-        )
-        self.prices = {
-            "explain": _price(explain, execution),
-            "simulate": _price(score, execution),
-        }
-        self.prices["repair"] = self.prices["simulate"]
+        # Track by track: what predicts, with the keys of what it has predicted.
+        self.tracks = [
+            (track, predictor, SimulationKeys(track, predictor, self._asked_by(predictor)))
+            for track in tracks(score)
+            for predictor in [
+                create(
+                    *(predictor_kind(track.simulator), track.simulator, track.settings),
+                    self.reader,
+                )
+            ]
+        ]
+        written, read = _price(explain, execution), _price(score, execution)
+        self.prices = {purpose: written if purpose in WRITTEN else read for purpose in GUESSES}
         self.cheap = explain.llm.startswith("batch:") or (
             explain.llm_settings.get("service_tier") == "flex"
         )
 
+    def _asked_by(self, predictor: Any) -> str | None:
+        return self.reader.identity if needs_llm(type(predictor)) else None
+
     def run(self, layers: Sequence[LayerNeurons]) -> Estimate:
+        """Count the calls of a sample of what is left to do."""
         fresh: list[NeuronId] = []
         unscored: list[tuple[NeuronId, int]] = []
         counts = Counter[str]()
@@ -205,12 +220,16 @@ class _Estimator:
             neurons = list(layer.neurons())
             for start in range(0, len(neurons), _CHUNK):
                 chunk = neurons[start : start + _CHUNK]
+                if chooses(self.explain_config):
+                    # Which one was chosen takes all that led to it; what was paid for, the ledger knows.
+                    yield from ((neuron, None, False) for neuron in chunk)
+                    continue
                 keys = [self.explanation_keys.of(neuron) for neuron in chunk]
                 numbers = self.ledger.known_explanations(keys)
-                simulations = [self.simulation_keys.of(key) for key in keys]
-                known = self.ledger.known_simulations(simulations)
-                for neuron, key, simulation in zip(chunk, keys, simulations, strict=True):
-                    there = simulation in known and not known[simulation].reasons & NO_ANSWER
+                simulations = [[k.of(key) for _, _, k in self.tracks] for key in keys]
+                known = self.ledger.known_simulations([k for row in simulations for k in row])
+                for neuron, key, row in zip(chunk, keys, simulations, strict=True):
+                    there = all(k in known and not known[k].reasons & NO_ANSWER for k in row)
                     yield neuron, numbers.get(key), there
 
     def _add(self, found: Estimate, sample: Sequence[Any], whole: int) -> None:
@@ -225,30 +244,67 @@ class _Estimator:
                 total = found.stages.setdefault(purpose, Stage())
                 total.calls += stage.calls * whole / len(sample)
                 total.prompt_tokens += stage.prompt_tokens * whole / len(sample)
+                total.most += stage.most * whole / len(sample)
             found.prompts |= pretender.prompts
 
     async def _pretend(self, sample: Sequence[Any]) -> None:
         for entry in sample:
             if isinstance(entry, NeuronId):
-                evidence = self.catalogue.evidence(self.collection, entry)
-                explanation: Explanation = await self.explainer.explain(evidence, seed=self.seed)
-                neuron = entry
+                explanation = await self._explained(entry)
             else:
-                neuron, number = entry
-                explanation = self.ledger.explanation(number)
-            if explanation.failure is not None:
-                continue
-            places = self.catalogue.places(self.collection, neuron, "test")
-            bands = int(self.collection.config["quantile_bands"])
-            spans = held_out_spans(places, self.score_config, bands=bands)
+                explanation = self.ledger.explanation(entry[1])
+            if explanation.failure is None:
+                await self._predicted(explanation)
+
+    async def _explained(self, neuron: NeuronId) -> Explanation:
+        """Pretend to write a neuron's explanations, and to choose among them."""
+        config = self.explain_config
+        evidence = self.catalogue.evidence(self.collection, neuron, looks_at(type(self.explainer)))
+        candidates: list[Explanation] = []
+        for sample in range(config.candidates):
+            more = {"sample": sample} if sample else {}
+            candidates.append(await self.explainer.explain(evidence, seed=config.seed, **more))
+        good = [c for c in candidates if c.failure is None]
+        if not good or not chooses(config):
+            return candidates[0]
+        truth = self._truth(good[0], "select")
+        spans = [s.span for s in truth.spans]
+        for explanation in good:
             await self.simulator.simulate(explanation, spans)
+        worst = [Residual(s.span, s.truth, s.truth) for s in truth.spans[:SHOWN]]
+        revised = good[0]
+        for _ in range(config.revise):
+            revised = await revise(self.writer, revised, worst, seed=config.seed)
+            await self.simulator.simulate(revised, spans)
+        return good[0]
+
+    async def _predicted(self, explanation: Explanation) -> None:
+        """Pretend to have every track's predictor asked about an explanation."""
+        for track, predictor, _ in self.tracks:
+            if not needs_llm(type(predictor)):
+                continue  # it costs nothing but time
+            truth = self._truth(explanation, "test")
+            if hasattr(predictor, "ask"):
+                await predictor.ask(explanation, truth)
+                continue
+            spans = [s.span for s in truth.spans]
+            if needs_calibration(track):
+                spans += [s.span for s in self._truth(explanation, "select").spans]
+            await predictor.simulate(explanation, spans)
+
+    def _truth(self, explanation: Explanation, split: Split) -> HeldOut:
+        return truth_of(
+            *(self.catalogue, self.collection, explanation.neuron, split),
+            self.score_config,
+            explanation.scale,
+        )
 
     def _finish(self, found: Estimate) -> None:
         """What is known of earlier calls: how the model counts, writes and answers."""
         learnt = []
         seconds: list[float | None] = []
         for purpose, stage in list(found.stages.items()):
-            model = (self.writer if purpose == "explain" else self.reader).identity
+            model = (self.writer if purpose in WRITTEN else self.reader).identity
             known = self.ledger.lengths(model)
             self._complete(found, purpose, known)
             learnt.append(purpose in known)
@@ -277,7 +333,8 @@ class _Estimator:
     ) -> None:
         """Tokens of the replies and of the cache, and the repairs of such calls that have to be expected."""
         stage, usual = found.stages[purpose], known.get(purpose, {})
-        stage.completion_tokens = stage.calls * usual.get("completion_tokens", GUESSES[purpose])
+        written = stage.calls * usual.get("completion_tokens", GUESSES[purpose])
+        stage.completion_tokens = min(written, stage.most)
         stage.cached_tokens = stage.prompt_tokens * _cached(usual)
         if purpose == "simulate" and "repair" in known and purpose in known:
             usual = known["repair"]

@@ -1,4 +1,4 @@
-"""Which spans of the test split are scored, and how many spans of the corpus each one stands for."""
+"""Which spans of a split are scored, and how many spans of the corpus each one stands for."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ def held_out(
     *,
     bands: int,
     n_spans: int,
+    scale: float = 0.0,
 ) -> HeldOut:
-    """Choose a neuron's scored spans from its exemplars of the test split.
+    """Choose a neuron's scored spans from its exemplars of a split.
 
     The strongest spans are there for certain (weight 1). Every other span of the split was equally likely to be drawn,
     as a random or as a quantile span, so each drawn one stands for `n_spans / drawn` spans (Horvitz and Thompson 1952).
 
     Args:
         neuron: whose spans.
-        exemplars: of the test split and the neuron's polarity.
+        exemplars: of the split and the neuron's polarity.
         config: how many of each kind are scored.
         bands: quantile bands that the collection was asked for; a small split has fewer spans of each.
-        n_spans: spans in the test split.
+        n_spans: spans in the split.
+        scale: level 10, in the subject's activation units.
     """
     used = _used(exemplars, config, bands)
     drawn = len(used["random"]) + len(used["quantile"])
@@ -43,7 +45,7 @@ def held_out(
         )
         for exemplar, kinds in _distinct(used)
     )
-    return HeldOut(neuron, spans)
+    return HeldOut(neuron, spans, scale)
 
 
 def held_out_spans(
@@ -56,9 +58,10 @@ def held_out_spans(
 def _used(places: Sequence[Place], config: ScoreConfig, bands: int) -> dict[Kind, list[Place]]:
     """Those of each kind that are scored."""
     per_band = sum(p.kind == "quantile" for p in places) // max(bands, 1)
+    # The random spans are those of all neurons, so that prompts which show spans in this order begin alike.
     return {
-        "top": [p for p in places if p.kind == "top" and p.rank < config.top],
         "random": [p for p in places if p.kind == "random" and p.rank < config.random],
+        "top": [p for p in places if p.kind == "top" and p.rank < config.top],
         "quantile": [
             p for p in places if p.kind == "quantile" and p.rank % per_band < config.quantile
         ],

@@ -5,18 +5,27 @@ A score follows from rows of the catalogue alone, so any process that can read t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from neuroexplain.catalogue import Catalogue, Collection
 from neuroexplain.config import ScoreConfig
-from neuroexplain.heldout import held_out
 from neuroexplain.pipeline import floor_simulation, score_explanation
 from neuroexplain.recent import Recent
-from neuroexplain.records import Explanation, HeldOut, NeuronId, Score, Simulation
+from neuroexplain.records import (
+    Explanation,
+    HeldOut,
+    HeldOutSpan,
+    NeuronId,
+    Score,
+    Simulation,
+    Split,
+)
 from neuroexplain.registry import create, find, needs_llm
-from neuroexplain.scorers.base import Scorer
 from neuroexplain.simulators.base import Simulator
+from neuroexplain.tracks import asks, needs_calibration, predictor_kind
+from neuroexplain.truth import truth_of
 
 REMEMBERED = 512
 """Simulations or explanations of other neurons that are kept in memory for comparison."""
@@ -55,10 +64,16 @@ class OwnJudge:
         self._catalogue = catalogue
         self._collection = collection
         self._config = config
-        self._scorers: list[Scorer] = [create("scorer", name, {}) for name in config.scorers]
+        # A scorer that asks a language model has asked; what its statistics are its class says.
+        self._scorers = [
+            find("scorer", name) if asks(name) else create("scorer", name, {})
+            for name in config.scorers
+        ]
+        self._calibrates = needs_calibration(config)
         self._simulator: Simulator | None = None
-        if not needs_llm(find("simulator", config.simulator)):
-            self._simulator = create("simulator", config.simulator, config.settings)
+        kind = predictor_kind(config.simulator)
+        if not needs_llm(find(kind, config.simulator)):
+            self._simulator = create(kind, config.simulator, config.settings)
         self._simulations: Recent[int, Simulation] = Recent(REMEMBERED)
         self._shared: Recent[int, Simulation] = Recent(REMEMBERED)
         self._explanations: Recent[int, Explanation] = Recent(REMEMBERED)
@@ -66,26 +81,29 @@ class OwnJudge:
     async def scores(self, case: Case) -> tuple[Score, ...]:
         """The scores of one simulation."""
         evidence = self._catalogue.evidence(self._collection, case.neuron)
-        spans = held_out(
-            case.neuron,
-            self._catalogue.exemplars(self._collection, case.neuron, "test"),
-            self._config,
-            bands=int(self._collection.config["quantile_bands"]),
-            n_spans=self._collection.spans["test"],
-        )
+        scored = self._truth(case.neuron, "test", evidence.scale)
+        spans = list(scored.spans)
+        calibration = None
+        if self._calibrates:
+            calibration = self._truth(case.neuron, "select", evidence.scale)
+            spans += calibration.spans
         return score_explanation(
             self._simulation(case.simulation),
-            spans,
-            floor_simulation(evidence, [s.span for s in spans.spans]),
+            scored,
+            floor_simulation(evidence, [s.span for s in spans]),
             scorers=self._scorers,
             nulls=[await self._null(other, spans) for other in case.others],
             config=self._config,
+            calibration=calibration,
         )
 
     async def close(self) -> None:
         """Nothing is held."""
 
-    async def _null(self, other: int, spans: HeldOut) -> Simulation:
+    def _truth(self, neuron: NeuronId, split: Split, scale: float) -> HeldOut:
+        return truth_of(self._catalogue, self._collection, neuron, split, self._config, scale)
+
+    async def _null(self, other: int, spans: Sequence[HeldOutSpan]) -> Simulation:
         """Another neuron's explanation on these spans: on all of them, or on the random ones that all neurons share.
 
         Without a language model it is simulated at once. With one that would multiply the bill, so that only what has been
@@ -95,14 +113,14 @@ class OwnJudge:
             # These are the same spans for all neurons.
             return self._shared.get(other, lambda: _on_random(self._simulation(other), spans))
         explanation = self._explanations.get(other, lambda: self._catalogue.explanation(other))
-        return await self._simulator.simulate(explanation, [s.span for s in spans.spans])
+        return await self._simulator.simulate(explanation, [s.span for s in spans])
 
     def _simulation(self, number: int) -> Simulation:
         return self._simulations.get(number, lambda: self._catalogue.simulation(number))
 
 
-def _on_random(simulation: Simulation, spans: HeldOut) -> Simulation:
+def _on_random(simulation: Simulation, spans: Sequence[HeldOutSpan]) -> Simulation:
     """A simulation on the random spans alone, which all neurons have in common."""
-    shared = {s.span.span for s in spans.spans if "random" in s.kinds}
+    shared = {s.span.span for s in spans if "random" in s.kinds}
     kept = tuple(s for s in simulation.spans if s.span.span in shared)
     return Simulation(simulation.simulator, kept, llm=simulation.llm)

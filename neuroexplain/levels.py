@@ -52,6 +52,15 @@ def escape(token: str) -> str:
     return "".join(map(_escape, token))
 
 
+def printable(text: str) -> str:
+    r"""A text as it is, if all of it can be seen; else as by `escape`, so that it cannot steer a terminal.
+
+    >>> print(printable("a \\ b"), printable("a\x1b[31m"))
+    a \ b a\x1b[31m
+    """
+    return text if text.isprintable() else escape(text)
+
+
 def escape_all(tokens: Sequence[str]) -> Sequence[str]:
     """Every token as by `escape`. Most texts hold nothing to escape, which shows at one look at all of a text."""
     text = "".join(tokens)

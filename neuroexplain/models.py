@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from neuroexplain import llm as llms
 from neuroexplain.batches import Batches
 from neuroexplain.config import ExplainConfig, ScoreConfig
 from neuroexplain.errors import ConfigError, LLMPermanentError
-from neuroexplain.llm.base import LLM, ScoresText
+from neuroexplain.llm.base import LLM, GivesAlternatives, ScoresText
 from neuroexplain.llm.budget import Budget
 from neuroexplain.llm.ledger import Ledgered, Terms, ledgered
 from neuroexplain.llm.prices import Price, PriceTable
@@ -21,6 +22,16 @@ from neuroexplain.run import Book, Execution, Run
 _Place = tuple[str, str | None, str]
 _SPENDING = frozenset({"n", "best_of", "max_tokens", "max_completion_tokens"})
 """Parameters by which a call costs more than its own limits say."""
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What a simulator needs of a model's servers beside replies."""
+
+    texts: bool = False
+    """The probabilities of a text's own tokens."""
+    alternatives: bool = False
+    """Alternatives to a reply's tokens, with log probabilities."""
 
 
 @contextmanager
@@ -75,11 +86,14 @@ def _place(config: ExplainConfig | ScoreConfig) -> _Place:
     return f"{config.llm} {config.model}", config.base_url, settings
 
 
-def _wants_texts(config: ExplainConfig | ScoreConfig, score: ScoreConfig | None) -> bool:
-    """Whether a simulator needs the probabilities of a text's own tokens from this model."""
+def _wants(config: ExplainConfig | ScoreConfig, score: ScoreConfig | None) -> Wants:
     if score is None or _place(score) != _place(config):
-        return False
-    return bool(getattr(find("simulator", score.simulator), "reads_probabilities", False))
+        return Wants()
+    simulator = find("simulator", score.simulator)
+    return Wants(
+        texts=getattr(simulator, "reads_probabilities", False),
+        alternatives=getattr(simulator, "reads_alternatives", False),
+    )
 
 
 def _open(
@@ -121,7 +135,7 @@ def _open(
     terms = Terms(
         budget=run.budget,
         price=price_of(execution.prices, name, execution.max_cost) if kind == "openai" else None,
-        prepare=_prepare(run, model, _wants_texts(config, score)) if execution.probe else None,
+        prepare=_prepare(run, model, _wants(config, score)) if execution.probe else None,
         cheap=settings.get("service_tier") == "flex",
     )
     return ledgered(model, Book(run), terms)
@@ -156,14 +170,14 @@ def price_of(files: tuple[Path, ...], model: str, max_cost: float | None) -> Pri
     return price
 
 
-def _prepare(run: Run, model: LLM, texts: bool) -> Any:
+def _prepare(run: Run, model: LLM, wants: Wants) -> Any:
     """What finds out about a model's servers, and notes it with the run; None where there are none."""
     prepare = getattr(model, "prepare", None)
     if prepare is None:
         return None
 
     async def find_out() -> None:
-        for url, found in (await prepare(texts=texts)).items():
+        for url, found in (await prepare(texts=wants.texts)).items():
             await run.saver.probe(model.identity, url, found.as_dict())
             if run.execution.max_cost is not None and not found.usage:
                 raise LLMPermanentError(
@@ -171,7 +185,10 @@ def _prepare(run: Run, model: LLM, texts: bool) -> Any:
                     "--max-cost cannot be kept; use --max-calls",
                     whole_server=True,
                 )
-        if texts and isinstance(model, ScoresText):
-            model.check_texts()  # before explanations are bought that nobody could score
+        # Before explanations are bought that nobody could score.
+        if wants.texts and isinstance(model, ScoresText):
+            model.check_texts()
+        if wants.alternatives and isinstance(model, GivesAlternatives):
+            model.check_alternatives()
 
     return find_out

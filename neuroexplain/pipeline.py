@@ -13,6 +13,7 @@ by one (`runner`, `scoring`), so that each result is saved before the next step 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from neuroexplain.config import ScoreConfig
 from neuroexplain.errors import LLMError
@@ -23,12 +24,13 @@ from neuroexplain.records import (
     Explanation,
     Failure,
     HeldOut,
+    NeuronId,
     Score,
     Simulation,
     SpanSimulation,
     TokenSpan,
 )
-from neuroexplain.scorers.base import Scorer, score
+from neuroexplain.scorers.base import score
 from neuroexplain.simulators.base import Simulator
 from neuroexplain.simulators.token_table import TokenTableSimulator
 
@@ -39,7 +41,7 @@ async def explain_neuron(
     *,
     explainer: Explainer,
     simulator: Simulator,
-    scorers: Sequence[Scorer],
+    scorers: Sequence[Any],
     config: ScoreConfig,
 ) -> tuple[Explanation, Simulation | None, tuple[Score, ...]]:
     """The whole flow for one neuron: explain, simulate, score.
@@ -67,9 +69,10 @@ def score_explanation(
     held_out: HeldOut,
     floor: Simulation | None,
     *,
-    scorers: Sequence[Scorer],
+    scorers: Sequence[Any],
     nulls: Sequence[Simulation],
     config: ScoreConfig,
+    calibration: HeldOut | None = None,
 ) -> tuple[Score, ...]:
     """Score a simulation beside its floor and its null.
 
@@ -80,8 +83,16 @@ def score_explanation(
         scorers: the statistics.
         nulls: simulations of other neurons' explanations on these spans.
         config: bootstrap, null and seed.
+        calibration: truth of spans that are not scored, and that all simulations cover too; for scorers that want
+            predictions in the subject's units.
     """
-    return score(scorers, simulation, held_out, nulls=nulls, floor=floor, config=config)
+    return score(
+        *(scorers, simulation, held_out),
+        nulls=nulls,
+        floor=floor,
+        config=config,
+        calibration=calibration,
+    )
 
 
 def floor_simulation(evidence: Evidence, spans: Sequence[TokenSpan]) -> Simulation | None:
@@ -96,14 +107,14 @@ def floor_simulation(evidence: Evidence, spans: Sequence[TokenSpan]) -> Simulati
 
 
 def unexplained(
-    evidence: Evidence, explainer: str, llm: str | None, error: LLMError
+    neuron: NeuronId, scale: float, explainer: str, llm: str | None, error: LLMError
 ) -> Explanation:
     """The record of an explanation that no reply could be had for."""
     return Explanation(
-        neuron=evidence.neuron,
+        neuron=neuron,
         explainer=explainer,
         text="",
-        scale=evidence.scale,
+        scale=scale,
         llm=llm,
         failure=Failure("explain", error.reason, str(error), error.raw),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuroexplain.catalogue import Catalogue
+from neuroexplain.llm import alternatives
 from neuroexplain.llm.base import Reply, Request
 from neuroexplain.llm.tokens import Ratio, estimate, estimate_chat
 from neuroexplain.records import Floats
@@ -31,6 +32,8 @@ class Stage:
     cached_tokens: float = 0.0
     """Prompt tokens that the server will have in its cache, as far as earlier calls tell."""
     cost_usd: float | None = None
+    most: float = 0.0
+    """Completion tokens that the calls may have together."""
 
 
 class Pretender:
@@ -65,20 +68,21 @@ class Pretender:
         tokens = estimate_chat(request.messages)
         if request.schema is not None and not self._ratios[request.purpose].n:
             tokens += estimate(request.schema)  # what was learnt of earlier calls has it in it
-        self._count(request.purpose, tokens)
+        self._count(request.purpose, tokens, request.max_tokens)
         self.prompts.setdefault(
             request.purpose, "\n\n".join(f"[{m.role}]\n{m.text}" for m in request.messages)
         )
-        return Reply(
-            "[]" if request.schema or request.purpose != "explain" else _TEXT, None, None, 0.0
-        )
+        if request.top_logprobs:
+            return Reply(alternatives.written([("0", 0.0)]), None, None, 0.0)
+        writes = request.purpose in ("explain", "revise") and not request.schema
+        return Reply(_TEXT if writes else "[]", None, None, 0.0)
 
     async def distributions(
         self, prefix: str, segments: Sequence[str], marker: str, answers: Sequence[str]
     ) -> Floats:
         """Count a text; every answer is as probable as the others."""
         text = prefix + "".join(f"{segment}{marker}" for segment in segments)
-        self._count("simulate", estimate(text))
+        self._count("simulate", estimate(text), 1)
         self.prompts.setdefault("simulate", text)
         return np.full((len(segments), len(answers)), 1 / len(answers), dtype=np.float32)
 
@@ -92,9 +96,10 @@ class Pretender:
     async def close(self) -> None:
         """Nothing to free."""
 
-    def _count(self, purpose: str, tokens: int) -> None:
+    def _count(self, purpose: str, tokens: int, most: int) -> None:
         stage = self.stages.setdefault(purpose, Stage())
         stage.calls += 1
+        stage.most += most
         stage.prompt_tokens += tokens * self._ratios[purpose].factor
 
 

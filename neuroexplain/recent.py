@@ -16,11 +16,20 @@ class Recent(Generic[Key, Value]):
     >>> recent = Recent(2)
     >>> [recent.get(key, lambda: key.upper()) for key in "abca"]
     ['A', 'B', 'C', 'A']
+
+    Args:
+        size: values at most; or what they weigh together, the newest excepted.
+        weigh: what one value weighs, for example its bytes.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, weigh: Callable[[Value], int] = lambda _: 1) -> None:
         self._size = size
+        self._weigh = weigh
+        self._weight = 0
         self._kept: OrderedDict[Key, Value] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
         """The value of a key, made where it is not there."""
@@ -29,9 +38,19 @@ class Recent(Generic[Key, Value]):
         self._kept.move_to_end(key)
         return self._kept[key]
 
+    def find(self, key: Key) -> Value | None:
+        """The value of a key; None where it is not there."""
+        if key not in self._kept:
+            return None
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
     def put(self, key: Key, value: Value) -> None:
         """Remember a value."""
+        if key in self._kept:
+            self._weight -= self._weigh(self._kept.pop(key))
         self._kept[key] = value
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._size:
-            self._kept.popitem(last=False)
+        self._weight += self._weigh(value)
+        while self._weight > self._size and len(self._kept) > 1:
+            _, forgotten = self._kept.popitem(last=False)
+            self._weight -= self._weigh(forgotten)

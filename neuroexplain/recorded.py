@@ -5,12 +5,14 @@ Frozen like those of `records`; arrays are indexed by neuron, span or token, as 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroexplain.records import Document, Floats, Kind, Split, TokenSpan
+from neuroexplain.records import POLARITIES, Document, Floats, Kind, Split, TokenSpan
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,31 @@ def token_texts(text: str, offsets: NDArray[np.uint32]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class SplitTokens:
+    """The spans of one split of a stored corpus; arrays are [span], in corpus order."""
+
+    first: int
+    """Leading tokens of every span that count for nothing."""
+    spans: NDArray[np.int64]
+    """Their numbers in the corpus."""
+    documents: NDArray[np.int64]
+    """Positions of their documents in the corpus."""
+    starts: NDArray[np.int64]
+    """Of each span's first token in `token_ids`."""
+    lengths: NDArray[np.int64]
+    """Tokens."""
+    token_ids: NDArray[np.uint32]
+    """[token]; of all documents of the split, one after another."""
+
+    def ids(self, place: int) -> NDArray[np.uint32]:
+        """[token]; of the span at a place in the arrays."""
+        start = self.starts[place]
+        return self.token_ids[start : start + self.lengths[place]]
+
+
+@dataclass(frozen=True)
 class ExemplarBlock:
-    """Kept spans of all neurons of a layer, of one split, kind and polarity."""
+    """Kept spans of neurons of a layer, of one split, kind and polarity."""
 
     split: Split
     kind: Kind
@@ -127,6 +152,39 @@ class ExemplarBlock:
     exponents: NDArray[np.int8]
     """[neuron, rank]; 0 unless float16 would overflow."""
     inclusion_probability: float
+
+
+@dataclass(frozen=True)
+class LookAlikes:
+    """Spans that look like the strongest ones of some neurons, on which these stay quiet; arrays are [neuron]."""
+
+    layer: int
+    indices: NDArray[np.int64]
+    block: ExemplarBlock
+    """Of the explain split and the kind `contrastive`, one polarity; the most alike first."""
+    lengths: NDArray[np.int64]
+    """[neuron, rank]; tokens of the spans, 0 where there is none."""
+    likeness: Floats
+    """[neuron, rank]; cosine of the span's look with what the neuron's strongest spans have in common."""
+    reasons: tuple[str | None, ...]
+    """Why a neuron has none: dead_neuron, no_quiet_span."""
+
+
+@dataclass(frozen=True)
+class OutputBlock:
+    """What some neurons of a layer write towards the vocabulary, on their upper side; arrays are [neuron, rank]."""
+
+    layer: int
+    indices: NDArray[np.int64]
+    """[neuron]"""
+    promoted: NDArray[np.uint32]
+    """Token ids, largest logit first."""
+    promoted_logits: Floats
+    suppressed: NDArray[np.uint32]
+    """Smallest logit first."""
+    suppressed_logits: Floats
+    texts: Mapping[int, str]
+    """Of every token id."""
 
 
 QUANTILE_LEVELS = (
@@ -184,3 +242,84 @@ class LayerCollection:
     blocks: tuple[ExemplarBlock, ...]
     sketch: LayerSketch | None = None
     """None where no tokens were sampled."""
+
+
+Aggregator = Literal["mean", "max"]
+"""What the tokens of a text come down to: the mean or the largest of their activations. For polarity -1 the sign is
+turned first. Special tokens and excluded first positions do not count."""
+AGGREGATORS: tuple[Aggregator, ...] = ("mean", "max")
+
+
+@dataclass(frozen=True)
+class NgramSet:
+    """The distinct n-grams of some splits of a corpus, commonest first; an n-gram's number is its place."""
+
+    sha256: str
+    """Of the texts and token ids, in order."""
+    corpus_sha256: str
+    """Of the corpus that they are from."""
+    texts: tuple[str, ...]
+    """[n-gram]; as first met in the corpus, with single spaces; in lower case where the tokenizer knows no other."""
+    counts: NDArray[np.int64]
+    """[n-gram]; occurrences."""
+    lengths: NDArray[np.int64]
+    """[n-gram]; tokens."""
+    token_ids: NDArray[np.uint32]
+    """[token]; of all n-grams, one after another."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class NgramMoments:
+    """Moments of a layer's responses over an n-gram set, every n-gram counted once; arrays are [neuron]."""
+
+    n: int
+    """N-grams."""
+    mean_mean: NDArray[np.float64]
+    """Of the mean over tokens; in the subject's activation units, as all that follows."""
+    mean_std: NDArray[np.float64]
+    max_mean: NDArray[np.float64]
+    """Of the largest activation."""
+    max_std: NDArray[np.float64]
+    min_mean: NDArray[np.float64]
+    """Of the smallest activation, as the subject computed it."""
+    min_std: NDArray[np.float64]
+    peaks_excluded: NDArray[np.int64]
+    """N-grams of which a token that does not count has the largest activation."""
+    troughs_excluded: NDArray[np.int64]
+    """The same for the smallest activation."""
+
+    def mean(self, aggregator: Aggregator, polarity: int = 1) -> NDArray[np.float64]:
+        """Mean response on the polarity's side: for -1 the sign is turned before tokens come down to one number."""
+        if aggregator == "mean":
+            return polarity * self.mean_mean
+        return self.max_mean if polarity > 0 else -self.min_mean
+
+    def std(self, aggregator: Aggregator, polarity: int = 1) -> NDArray[np.float64]:
+        """Standard deviation of the response on the polarity's side: the unit of SASC's scores."""
+        if aggregator == "mean":
+            return self.mean_std
+        return self.max_std if polarity > 0 else self.min_std
+
+
+@dataclass(frozen=True)
+class LayerNgrams:
+    """The n-grams that the neurons of a layer answer to most strongly; arrays are [side, aggregator, neuron, rank].
+
+    Side 0 is polarity +1, side 1 is polarity -1; aggregators as in AGGREGATORS. Ordered by the response by that
+    aggregator, strongest first; responses are on the polarity's side, that is, with their sign turned for -1.
+    """
+
+    layer: int
+    moments: NgramMoments
+    numbers: NDArray[np.int64]
+    """In the set; -1 where fewer n-grams have a response above 0."""
+    means: Floats
+    maxima: Floats
+
+    def of(self, polarity: int, aggregator: Aggregator) -> tuple[NDArray[np.int64], Floats, Floats]:
+        """Numbers, means and maxima of one list of every neuron, [neuron, rank]."""
+        place = POLARITIES.index(polarity), AGGREGATORS.index(aggregator)
+        return self.numbers[place], self.means[place], self.maxima[place]

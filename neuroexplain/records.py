@@ -132,7 +132,8 @@ class Exemplar(NamedTuple):
     peak_position: int
     """Index of the peak's token within the span."""
     inclusion_probability: float
-    """Chance that the sampling design keeps this span for this neuron as this kind; 1 for top spans."""
+    """Chance that the sampling design keeps this span for this neuron as this kind; 1 for top spans, 0 for contrastive ones,
+    which no design draws: they stand for no others."""
 
 
 class Exemplars(Sequence[Exemplar]):
@@ -213,7 +214,10 @@ class Ngram:
     mean_response: float
     max_response: float
     count: int
-    """Occurrences that the responses were taken over."""
+    """Occurrences that the responses were taken over; of an n-gram by itself, those in the corpus."""
+    lifts: tuple[float, ...] = ()
+    """[word]; how many times as common each word of the text is in the neuron's list as in the whole set, see `lifts`;
+    empty where there is no set."""
 
 
 @dataclass(frozen=True)

@@ -24,20 +24,35 @@ PLUGIN_KINDS: tuple[PluginKind, ...] = ("explainer", "simulator", "scorer")
 
 BUILT_IN: dict[PluginKind, dict[str, str]] = {
     "explainer": {
+        "contrastive": "neuroexplain.explainers.contrastive",
+        "ensemble": "neuroexplain.explainers.ensemble",
         "fixed": "neuroexplain.explainers.fixed",
+        "highlight": "neuroexplain.explainers.highlight",
+        "keywords": "neuroexplain.explainers.keywords",
         "ngram": "neuroexplain.explainers.ngram",
+        "ngram-summary": "neuroexplain.explainers.ngram_summary",
+        "output-tokens": "neuroexplain.explainers.output_tokens",
         "token-activation": "neuroexplain.explainers.token_activation",
         "token-table": "neuroexplain.explainers.token_table",
     },
     "simulator": {
+        "embedding": "neuroexplain.simulators.embedding",
+        "keywords": "neuroexplain.simulators.keywords",
         "logprob": "neuroexplain.simulators.logprob",
         "ngram": "neuroexplain.simulators.ngram",
+        "per-token": "neuroexplain.simulators.per_token",
         "sparse": "neuroexplain.simulators.sparse",
         "token-table": "neuroexplain.simulators.token_table",
     },
     "scorer": {
+        "absolute_deviation": "neuroexplain.scorers.absolute_deviation",
         "correlation": "neuroexplain.scorers.correlation",
+        "correlation_random": "neuroexplain.scorers.correlation_random",
         "correlation_top_random": "neuroexplain.scorers.correlation_top_random",
+        "detection": "neuroexplain.scorers.detection",
+        "explained_variance": "neuroexplain.scorers.explained_variance",
+        "fuzzing": "neuroexplain.scorers.fuzzing",
+        "synthetic": "neuroexplain.scorers.synthetic",
     },
 }
 

@@ -285,7 +285,7 @@ class Run:
     @property
     def _answered(self) -> bool:
         """Whether anything has come of this run yet, or of an earlier one: then the language model does answer."""
-        return any(self.counts[name] for name in ("explained", "simulated", "reused"))
+        return any(self.counts[name] for name in ("explained", "simulated", "texts", "reused"))
 
     def permanent(self, error: LLMPermanentError) -> None:
         """Note a call that can never succeed.

@@ -13,67 +13,36 @@ from __future__ import annotations
 import asyncio
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from itertools import groupby
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from neuroexplain.judges import Bench, Brief
-from neuroexplain.catalogue import Collection, ExplanationRef, KnownSimulation
+from neuroexplain.catalogue import Collection
+from neuroexplain.choosing import Choosing, chooses
 from neuroexplain.collecting import collect, layers_of, load_subject
 from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig
-from neuroexplain.errors import ConfigError, PluginError
+from neuroexplain.errors import AwaitedError, PluginError
+from neuroexplain.explainers.base import wants
 from neuroexplain.explaining import Explained, Explaining
+from neuroexplain.jobs import Group, Job, Plan, jobs, readable
+from neuroexplain.judges import Bench, Brief
 from neuroexplain.judging import Judge, OwnJudge
 from neuroexplain.models import check_models, language_models
-from neuroexplain.records import NeuronId
-from neuroexplain.registry import check, find, require_llm
-from neuroexplain.rings import Ready, Ring, batched, ring_order
+from neuroexplain.registry import check, find, needs_llm, require_llm
+from neuroexplain.rings import Ready
 from neuroexplain.run import Run
-from neuroexplain.scoring import Scoring, Simulated, check_pair
+from neuroexplain.scoring import Scoring, check_pair
 from neuroexplain.selection import LayerNeurons, by_layer, check_selector
+from neuroexplain.tracks import asks, predictor_kind, tracks
 
 if TYPE_CHECKING:
     from neuroexplain.subjects import Subject
 
-CHUNK = 64
-"""Neurons that are looked up in the catalogue together."""
 PILE = 512
 """Scores that may be computed while neurons go on."""
 WORTH_A_PROCESS = 500
 """Neurons from which on scores are computed in a process of their own."""
-
-
-@dataclass
-class Group:
-    """Neurons of one layer and polarity whose explanations are compared with each other."""
-
-    ring: Ring
-    simulated: dict[int, Simulated] = field(default_factory=dict)
-    """By place in the ring."""
-    strangers: list[Simulated] | None = None
-    """Explanations that are not in the ring; looked up where it has too few."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One neuron, as far as the catalogue has it."""
-
-    group: Group
-    place: int
-    """In the group's ring."""
-    neuron: NeuronId
-    explained: Explained | None
-    simulation: KnownSimulation | None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What there is to do."""
-
-    jobs: Iterator[Job]
-    total: int
 
 
 def sweep(
@@ -100,7 +69,10 @@ def sweep(
     widths = {layer: subject.sites[layer].width for layer in layers_of(config.collect, subject)}
     neurons = by_layer(config.neurons, subject.name, widths, seed=config.explain.seed)
     collection = collect(run, config.collect, subject)
-    return collection, explain_and_score(run, collection, neurons, config.explain, config.score)
+    explanations = explain_and_score(
+        *(run, collection, neurons, config.explain, config.score), subject=subject
+    )
+    return collection, explanations
 
 
 def explain_and_score(
@@ -111,6 +83,7 @@ def explain_and_score(
     score_config: ScoreConfig | None,
     *,
     explainer: str | None = None,
+    subject: Subject | None = None,
 ) -> Sequence[int]:
     """Explain neurons that have been collected, score their explanations, or both.
 
@@ -121,6 +94,7 @@ def explain_and_score(
         explain_config: how explanations are written; None leaves it at those that are there.
         score_config: how explanations are scored; None does not score them.
         explainer: of explanations that are there, only those of this explainer.
+        subject: the model, where it is loaded already; else it is loaded if it has to run.
 
     Returns:
         Rows of the good explanations that it was about.
@@ -131,23 +105,32 @@ def explain_and_score(
         LLMError: the language model refuses every call, or no longer answers.
         LimitError: the run has reached what it may spend.
     """
+    if explain_config is not None and wants(find("explainer", explain_config.explainer)):
+        from neuroexplain.preparing import prepare_for
+
+        prepare_for(
+            *(find("explainer", explain_config.explainer), run, collection, neurons),
+            subject=subject,
+        )
     with ExitStack() as opened:
         writer, reader = opened.enter_context(language_models(run, explain_config, score_config))
-        explaining = scoring = None
+        scorings = [
+            Scoring(run, collection, track, reader, _judge(run, collection, track, neurons, opened))
+            for track in (tracks(score_config) if score_config is not None else ())
+        ]
+        explaining = choosing = None
         if explain_config is not None:
             explaining = Explaining(run, collection, explain_config, writer)
-        if score_config is not None:
-            judge = _judge(run, collection, score_config, sum(map(len, neurons)))
-            opened.callback(lambda: run.drive(judge.close()))
-            scoring = Scoring(run, collection, score_config, reader, judge)
+            if score_config is not None and chooses(explain_config):
+                choosing = Choosing(explaining, score_config, reader)
         plan = (
-            _plan(explaining, scoring, neurons)
+            Plan(jobs(explaining, scorings, neurons), sum(map(len, neurons)))
             if explaining is not None
-            else _readable(scoring, neurons, explainer)
+            else readable(run, collection, scorings, neurons, explainer)
         )
-        flow = Flow(run, explaining, scoring)
-        called = any(s is not None and s.llm is not None for s in (explaining, scoring))
-        names = [n for n, s in (("explaining", explaining), ("scoring", scoring)) if s is not None]
+        flow = Flow(run, explaining, choosing, scorings)
+        called = any(part.llm is not None for part in (explaining, *scorings) if part is not None)
+        names = [n for n, s in (("explaining", explaining), ("scoring", scorings)) if s]
         run.work(
             " and ".join(names),
             plan.jobs,
@@ -164,28 +147,47 @@ def _workers(run: Run) -> int:
     return 2 * run.execution.in_flight
 
 
-def _judge(run: Run, collection: Collection, config: ScoreConfig, total: int) -> Judge:
+def _judge(
+    run: Run,
+    collection: Collection,
+    config: ScoreConfig,
+    neurons: Sequence[LayerNeurons],
+    opened: ExitStack,
+) -> Judge:
     """Scores are computed beside this process where that is worth starting another."""
     processes = run.execution.processes
     if processes is None:
-        processes = 1 if total >= WORTH_A_PROCESS and (os.cpu_count() or 1) > 1 else 0
-    used = [find("simulator", config.simulator), *(find("scorer", s) for s in config.scorers)]
+        many = sum(map(len, neurons)) >= WORTH_A_PROCESS
+        processes = 1 if many and (os.cpu_count() or 1) > 1 else 0
+    used = [
+        find(predictor_kind(config.simulator), config.simulator),
+        *(find("scorer", s) for s in config.scorers),
+    ]
     modules = tuple(sorted({plugin.__module__ for plugin in used}))
-    if (
-        not processes or "__main__" in modules
-    ):  # another process would not find what was written there
-        return OwnJudge(run.catalogue, collection, config)
-    brief = Brief(run.catalogue.path.absolute(), collection.key, config, modules)
-    return Bench(brief, processes)
+    judge: Judge
+    if not processes or "__main__" in modules:  # another process would not find what is there
+        judge = OwnJudge(run.catalogue, collection, config)
+    else:
+        brief = Brief(run.catalogue.path.absolute(), collection.key, config, modules)
+        judge = Bench(brief, processes)
+    opened.callback(lambda: run.drive(judge.close()))
+    return judge
 
 
 class Flow:
     """Takes one neuron after the other through the stages that a command has."""
 
-    def __init__(self, run: Run, explaining: Explaining | None, scoring: Scoring | None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        explaining: Explaining | None,
+        choosing: Choosing | None,
+        scorings: Sequence[Scoring],
+    ) -> None:
         self.run = run
         self.explaining = explaining
-        self.scoring = scoring
+        self.choosing = choosing
+        self.scorings = scorings
         self.numbers: array[int] = array("q")
         """Rows of the good explanations."""
         self._room = asyncio.Semaphore(PILE)
@@ -194,20 +196,44 @@ class Flow:
 
     async def one(self, job: Job) -> None:
         """Everything that can be done for a neuron now, and whatever that makes possible for others."""
-        explained = job.explained
-        if explained is not None:
-            self.run.counts["reused"] += 1
-        elif self.explaining is not None:
-            explained = await self.explaining.explain(job.neuron)
+        explained = await self._explained(job)
         if explained is not None:
             self.numbers.append(explained.number)
-        if self.scoring is None:
-            return
+        awaited: AwaitedError | None = None
+        for track, scoring in enumerate(self.scorings):
+            try:
+                await self._scored_by(scoring, track, job, explained)
+            except AwaitedError as error:
+                awaited = error  # what other tracks ask goes into the same batch
+        if awaited is not None:
+            raise awaited
+        if self._failed is not None:
+            raise self._failed
+
+    async def _explained(self, job: Job) -> Explained | None:
+        if self.choosing is not None:
+            return await self.choosing.best(job.neuron)
+        if self.explaining is not None and self.explaining.config.candidates > 1:
+            return next(iter(await self.explaining.candidates(job.neuron)), None)
+        if job.explained is not None:
+            self.run.counts["reused"] += 1
+            return job.explained
+        assert self.explaining is not None  # else there would be an explanation
+        return await self.explaining.explain(job.neuron)
+
+    async def _scored_by(
+        self, scoring: Scoring, track: int, job: Job, explained: Explained | None
+    ) -> None:
+        group = job.groups[track]
         simulated = None
         if explained is not None:
-            simulated = await self.scoring.simulated(explained, job.simulation)
-            job.group.simulated[job.place] = simulated
-        ready = job.group.ring.settle(
+            known = job.simulations[track]
+            if self.choosing is not None:
+                key = scoring.keys.of(explained.key)
+                known = self.run.catalogue.known_simulations([key]).get(key)
+            simulated = await scoring.simulated(explained, known)
+            group.simulated[job.place] = simulated
+        ready = group.ring.settle(
             job.place,
             usable=simulated is not None and simulated.complete,
             wants=simulated is not None,
@@ -215,11 +241,9 @@ class Flow:
         # Scores are for others to compute, and neurons need not wait for them, unless too many pile up.
         for r in ready:
             await self._room.acquire()
-            task = asyncio.create_task(self._score(self.scoring, job.group, r))
+            task = asyncio.create_task(self._score(scoring, group, r))
             self._scores.add(task)
             task.add_done_callback(self._scored)
-        if self._failed is not None:
-            raise self._failed
 
     async def finish(self) -> None:
         """Wait for the scores that are still being computed."""
@@ -254,13 +278,38 @@ def check_plugins(explain: ExplainConfig, score: ScoreConfig) -> None:
         PluginError: a plug-in or a setting does not exist, a language model is missing, or the simulator cannot read
             such explanations.
     """
-    check("explainer", explain.explainer, explain.settings)
-    require_llm("explainer", explain.explainer, explain.llm)
-    check("simulator", score.simulator, score.settings)
-    check_pair(explain.explainer, score.simulator)
-    require_llm("simulator", score.simulator, score.llm)
-    for name in score.scorers:
-        find("scorer", name)
+    check_explaining(explain)
+    check_scoring(score)
+    if chooses(explain) or not all(map(asks, score.scorers)):
+        check_pair(explain.explainer, score.simulator)
+
+
+def check_explaining(config: ExplainConfig) -> None:
+    """Find wrong names and settings of an explaining before any work is done.
+
+    Raises:
+        PluginError: a plug-in or a setting does not exist, a language model is missing, or several explanations are
+            wanted of an explainer that always writes the same.
+    """
+    check("explainer", config.explainer, config.settings)
+    require_llm("explainer", config.explainer, config.llm)
+    if chooses(config) and not needs_llm(find("explainer", config.explainer)):
+        raise PluginError(
+            f'explainer "{config.explainer}" asks no language model, so that there is nothing to choose from; leave out '
+            "--candidates and --revise"
+        )
+
+
+def check_scoring(config: ScoreConfig) -> None:
+    """Find wrong names and settings of a scoring before any work is done.
+
+    Raises:
+        PluginError: a plug-in or a setting does not exist, or a language model is missing.
+    """
+    check("simulator", config.simulator, config.settings)
+    require_llm("simulator", config.simulator, config.llm)
+    for name in config.scorers:
+        require_llm("scorer", name, config.llm)
 
 
 def neurons_of(collection: Collection, selector: str, seed: int) -> list[LayerNeurons]:
@@ -272,117 +321,3 @@ def neurons_of(collection: Collection, selector: str, seed: int) -> list[LayerNe
     widths = dict(enumerate(collection.subject.widths))
     recorded = {layer: widths[layer] for layer in collection.layers}
     return by_layer(selector, collection.subject.name, recorded, seed=seed)
-
-
-def _plan(explaining: Explaining, scoring: Scoring | None, layers: Sequence[LayerNeurons]) -> Plan:
-    """Neurons to explain, and to score where there is a scoring."""
-    return Plan(_jobs(explaining, scoring, layers), sum(map(len, layers)))
-
-
-def _jobs(
-    explaining: Explaining, scoring: Scoring | None, layers: Sequence[LayerNeurons]
-) -> Iterator[Job]:
-    catalogue = explaining.run.catalogue
-    seed = explaining.config.seed if scoring is None else scoring.config.seed
-    for layer in layers:
-        group = Group(Ring(len(layer), scoring.config.null if scoring else 0))
-        ordered = ring_order(layer.indices, _salt(layer.layer, layer.polarity, seed))
-        for start, indices in enumerate(batched(ordered, CHUNK)):
-            neurons = [
-                NeuronId(layer.subject, layer.layer, index, layer.polarity)
-                for index in indices.tolist()
-            ]
-            keys = [explaining.keys.of(neuron) for neuron in neurons]
-            numbers = catalogue.known_explanations(keys)
-            explained = [
-                Explained(neuron, numbers[key], key) if key in numbers else None
-                for neuron, key in zip(neurons, keys, strict=True)
-            ]
-            yield from _as_jobs(scoring, group, start * CHUNK, neurons, explained)
-
-
-def _as_jobs(
-    scoring: Scoring | None,
-    group: Group,
-    start: int,
-    neurons: Sequence[NeuronId],
-    explained: Sequence[Explained | None],
-) -> Iterator[Job]:
-    """Jobs of consecutive places in a ring, with the simulations that there are."""
-    known: dict[str, KnownSimulation] = {}
-    keys = [scoring.keys.of(e.key) if scoring and e else "" for e in explained]
-    if scoring is not None:
-        known = scoring.catalogue.known_simulations([key for key in keys if key])
-    for place, (neuron, entry, key) in enumerate(zip(neurons, explained, keys, strict=True)):
-        yield Job(group, start + place, neuron, entry, known.get(key))
-
-
-def _readable(
-    scoring: Scoring | None, layers: Sequence[LayerNeurons], explainer: str | None
-) -> Plan:
-    """The explanations of some neurons that the simulator can read.
-
-    Raises:
-        ConfigError: these neurons have no explanation, or none of this explainer.
-        PluginError: they have, but none that the simulator can read.
-    """
-    assert scoring is not None
-    reads = getattr(scoring.simulator, "reads", None)
-    there: set[str] = set()
-    total = 0
-    for layer in layers:
-        found = _refs(scoring, layer)
-        there |= {ref.explainer for ref in found}
-        total += sum(_fits(ref, explainer, reads) for ref in found)
-    names = ", ".join(sorted(there)) or "none"
-    if not there or explainer not in (None, *there):
-        raise ConfigError(
-            f"these {sum(map(len, layers))} neurons have no explanation"
-            f"{f' of {explainer}' if explainer else ''} to score (explainers here: {names}); "
-            "run neuroexplain explain first"
-        )
-    if not total:
-        raise PluginError(
-            f'simulator "{scoring.config.simulator}" reads explanations of "{reads}" only; these neurons have: {names}'
-        )
-    return Plan(_scoring_jobs(scoring, layers, explainer), total)
-
-
-def _scoring_jobs(
-    scoring: Scoring, layers: Sequence[LayerNeurons], explainer: str | None
-) -> Iterator[Job]:
-    reads = getattr(scoring.simulator, "reads", None)
-    for layer in layers:
-        refs = [ref for ref in _refs(scoring, layer) if _fits(ref, explainer, reads)]
-        order = ring_order(
-            layer.indices, _salt(layer.layer, layer.polarity, scoring.config.seed)
-        ).tolist()
-        place_of = {index: place for place, index in enumerate(order)}
-        refs.sort(key=lambda ref: (ref.kind, place_of[ref.neuron.index], ref.number))
-        for _, members in groupby(refs, key=lambda ref: ref.kind):
-            kind = list(members)
-            owners = [ref.neuron.index for ref in kind]
-            group = Group(Ring(len(kind), scoring.config.null, owners))
-            for start in range(0, len(kind), CHUNK):
-                chunk = kind[start : start + CHUNK]
-                explained = [Explained(ref.neuron, ref.number, ref.key) for ref in chunk]
-                neurons = [ref.neuron for ref in chunk]
-                yield from _as_jobs(scoring, group, start, neurons, explained)
-
-
-def _refs(scoring: Scoring, layer: LayerNeurons) -> list[ExplanationRef]:
-    """The explanations of a layer's chosen neurons."""
-    chosen = set(layer.indices.tolist())
-    return [
-        ref
-        for ref in scoring.catalogue.explanation_refs(scoring.collection, layer.layer)
-        if ref.neuron.polarity == layer.polarity and ref.neuron.index in chosen
-    ]
-
-
-def _fits(ref: ExplanationRef, explainer: str | None, reads: str | None) -> bool:
-    return explainer in (None, ref.explainer) and reads in (None, ref.explainer)
-
-
-def _salt(layer: int, polarity: int, seed: int) -> int:
-    return (seed * 65536 + layer) * 2 + (polarity > 0)

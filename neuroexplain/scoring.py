@@ -1,4 +1,4 @@
-"""From explanations to simulations and scores in the catalogue: one at a time, each beside others of its layer.
+"""From simulations to scores in the catalogue: each beside those of other neurons of its layer.
 
 Statistics follow from what is stored, so that scoring again costs no language model call.
 """
@@ -6,48 +6,23 @@ Statistics follow from what is stored, so that scoring again costs no language m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
-from neuroexplain.catalogue import Collection, KnownSimulation, NewScores, NewSimulation
+from neuroexplain.catalogue import Collection, KnownSimulation, NewScores
 from neuroexplain.config import ScoreConfig, as_dict, run_key
-from neuroexplain.errors import (
-    NO_ANSWER,
-    LLMError,
-    LLMPermanentError,
-    LLMReplyError,
-    LLMUnavailableError,
-    PluginError,
-)
+from neuroexplain.errors import PluginError
 from neuroexplain.explaining import Explained
-from neuroexplain.heldout import held_out_spans
 from neuroexplain.judging import Case, Judge
 from neuroexplain.llm.base import LLM
-from neuroexplain.pipeline import unsimulated
-from neuroexplain.records import Explanation, NeuronId, Simulation, TokenSpan
-from neuroexplain.registry import chosen, create, find, needs_llm
+from neuroexplain.records import NeuronId
+from neuroexplain.registry import find
 from neuroexplain.run import Run
-from neuroexplain.simulators.base import Simulator
-
-
-@dataclass(frozen=True)
-class Simulated:
-    """An explanation with its simulation in the catalogue."""
-
-    explained: Explained
-    number: int
-    """Row of the simulation."""
-    key: str
-    """Hash of everything that determines it."""
-    complete: bool
-    """Whether no span failed, so that others can be compared with it."""
-    simulator: str
-    fresh: bool = False
-    """Whether it was made just now, so that it cannot have been scored."""
+from neuroexplain.simulating import Simulated, Simulating
+from neuroexplain.tracks import score_names
 
 
 def default_simulator(explainer: str | None, llm: str) -> str:
     """The simulator that fits: the explainer's own where it needs no language model, else what the model can do."""
-    if explainer in ("ngram", "token-table"):
+    if explainer in ("keywords", "ngram", "token-table"):
         return explainer
     if llm == "none":
         return "ngram"
@@ -68,31 +43,16 @@ def check_pair(explainer: str, simulator: str) -> None:
         )
 
 
-class SimulationKeys:
-    """What decides a simulation, hashed.
+class Scoring:
+    """Simulates explanations of a collection on their neurons' held-out spans, and has them scored.
 
     Args:
-        config: which spans are simulated, and how.
-        simulator: made from it.
-        identity: of the language model; None where none is asked.
+        run: where results are counted and saved.
+        collection: the neurons' activations.
+        config: a track, see `tracks`.
+        llm: that its predictor may ask.
+        judge: computes the scores.
     """
-
-    def __init__(self, config: ScoreConfig, simulator: Simulator, identity: str | None) -> None:
-        self._made_by = [
-            config.simulator,
-            chosen(simulator),
-            identity,
-            getattr(simulator, "template_sha256", None),
-            [config.top, config.random, config.quantile],
-        ]
-
-    def of(self, explanation_key: str) -> str:
-        """The key of an explanation's simulation."""
-        return run_key("simulation", explanation_key, self._made_by)
-
-
-class Scoring:
-    """Simulates explanations of a collection on their neurons' held-out spans, and has them scored."""
 
     def __init__(
         self,
@@ -107,11 +67,17 @@ class Scoring:
         self.collection = collection
         self.config = config
         self.judge = judge
-        self.simulator: Simulator = create("simulator", config.simulator, config.settings, llm)
-        self.llm = llm if needs_llm(type(self.simulator)) else None
-        identity = self.llm.identity if self.llm else None
-        self.keys = SimulationKeys(config, self.simulator, identity)
+        self.simulating = Simulating(run, collection, config, llm)
+        self.llm = self.simulating.llm
+        self.keys = self.simulating.keys
         self._scored_by = as_dict(config)
+        self._names = score_names(config)
+
+    @property
+    def reads(self) -> str | None:
+        """The only explainer whose explanations can be simulated; None where any can."""
+        found: str | None = getattr(self.simulating.predictor, "reads", None)
+        return found
 
     async def simulated(self, explained: Explained, known: KnownSimulation | None) -> Simulated:
         """Simulate an explanation on its neuron's test spans, unless the catalogue has that.
@@ -120,25 +86,7 @@ class Scoring:
             LLMError: the language model refuses every call, or no longer answers.
             PostponedError: nothing was done.
         """
-        key = self.keys.of(explained.key)
-        name = self.config.simulator
-        if known is not None and not self._again(known):
-            self._count_known(known)
-            return Simulated(explained, known.number, key, not known.reasons, name)
-        await self.run.turn()
-        explanation = explained.explanation or self.catalogue.explanation(explained.number)
-        simulation = await self._simulation(explanation, self._spans(explained.neuron))
-        number = await self.run.saver.simulation(
-            NewSimulation(explained.number, key, "test", simulation)
-        )
-        failures = [s.failure for s in simulation.spans if s.failure is not None]
-        if failures and len(failures) == len(simulation.spans):
-            self.run.failed(failures[0].reason)
-        else:
-            self.run.succeeded("simulated")
-            self._count_gaps(bool(failures))
-        light = replace(explained, explanation=None)
-        return Simulated(light, number, key, not failures, name, fresh=True)
+        return await self.simulating.simulated(explained, known)
 
     async def score(self, simulated: Simulated, others: Sequence[Simulated]) -> None:
         """Have a simulation scored beside the explanations of other neurons, unless the catalogue has that."""
@@ -184,44 +132,6 @@ class Scoring:
             if k in known and not known[k].reasons
         ]
 
-    async def _simulation(self, explanation: Explanation, spans: Sequence[TokenSpan]) -> Simulation:
-        failed: LLMError
-        try:
-            return await self.simulator.simulate(explanation, spans)
-        except LLMPermanentError as error:
-            self.run.permanent(error)
-            failed = error
-        except (LLMReplyError, LLMUnavailableError) as error:
-            self.run.unanswered(error)
-            failed = error
-        spec = self.llm.spec if self.llm else None
-        return unsimulated(spans, self.config.simulator, spec, failed)
-
-    def _again(self, known: KnownSimulation) -> bool:
-        """Whether a simulation with failed spans is worth another try."""
-        execution = self.run.execution
-        if not execution.use_ledger:
-            return bool(known.reasons)
-        return bool(known.reasons & (NO_ANSWER | execution.retry))
-
-    def _count_known(self, known: KnownSimulation) -> None:
-        """Count what is taken as it is: a failure stays one, however often the command is given."""
-        if known.empty:
-            self.run.failed(min(known.reasons))
-        else:
-            self.run.counts["reused"] += 1
-            self._count_gaps(bool(known.reasons))
-
-    def _count_gaps(self, gaps: bool) -> None:
-        if gaps:
-            self.run.counts["simulated in part"] += 1
-
     def _is_scored(self, number: int, key: str) -> bool:
         newest = self.catalogue.newest_score_keys(number, "test")
-        return all(newest.get(scorer) == key for scorer in self.config.scorers)
-
-    def _spans(self, neuron: NeuronId) -> tuple[TokenSpan, ...]:
-        """What the simulator is shown: tokens, and no activation."""
-        places = self.catalogue.places(self.collection, neuron, "test")
-        bands = int(self.collection.config["quantile_bands"])
-        return held_out_spans(places, self.config, bands=bands)
+        return all(newest.get(name) == key for name in self._names)

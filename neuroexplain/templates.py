@@ -69,7 +69,12 @@ def _environment(prompts: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": _visible, "filled": _filled}
+    environment.filters |= {
+        "visible": _visible,
+        "filled": _filled,
+        "marked": _marked,
+        "levelled": _levelled,
+    }
     return environment
 
 
@@ -100,6 +105,32 @@ def _filled(pattern: str, *columns: Iterable[object], between: str) -> str:
     """
     rows = list(zip(*columns, strict=True))
     return between.join([pattern] * len(rows)) % tuple(chain.from_iterable(rows))
+
+
+def _marked(runs: Iterable[tuple[bool, str]], opening: str, closing: str) -> str:
+    r"""A text in pieces, some of which are marked; characters of the marks get a backslash where the text itself has them.
+
+    >>> print(_marked([(False, "a {"), (True, "b")], "{{", "}}"))
+    a \{{{b}}
+    """
+    own = {ord(character): f"\\{character}" for character in {*opening, *closing}}
+    texts = ((on, escape(text).translate(own)) for on, text in runs)
+    return "".join(f"{opening}{text}{closing}" if on else text for on, text in texts)
+
+
+def _levelled(tokens: Sequence[str], levels: Sequence[int]) -> str:
+    r"""Running text with the level of every token that has one, in brackets; those of the text itself get a backslash.
+
+    >>> print(_levelled(["a", "[0", "]", " lake", " froze"], [0, 0, 0, 4, 10]))
+    a\[0\] [lake:4] [froze:10]
+    """
+    parts = []
+    for token, level in zip(escape_all(tokens), levels, strict=True):
+        text = token.replace("[", "\\[").replace("]", "\\]")
+        core = text.lstrip(" ") or text  # spaces stay outside, unless there is nothing else
+        before = text[: len(text) - len(core)]
+        parts.append(f"{before}[{core}:{level}]" if level > 0 else text)
+    return "".join(parts)
 
 
 def render(file: str, **variables: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import sqlite3
 import sys
 import zlib
@@ -29,13 +30,24 @@ CALLS = 3
 """Of a neuron at most: one to explain, two to simulate up to ten spans."""
 
 
+_LINE = re.compile(r"^(\d+):(.*)$", re.MULTILINE)
+_WORD = re.compile(r"(?<![\\\w])[^\W\d_]+")
+"""No part of a sign such as `\\n`."""
+
+
+def words(prompt: str) -> list[tuple[int, str]]:
+    """Words that a `sparse` prompt shows, each with the number of its line."""
+    lines = _LINE.findall(prompt)
+    return [(int(number), word) for number, line in lines for word in _WORD.findall(line)]
+
+
 def answer(body: Mapping[str, Any]) -> str:
     """Replies that hang on the request alone, and are never wrong."""
     prompt = body["messages"][-1]["content"]
     kind = zlib.crc32(json.dumps(body["messages"]).encode())
     if "JSON list" not in prompt:
         return f"words for a place of kind {kind}"
-    return json.dumps([[n, kind // n % 10 + 1] for n in range(1, 6)])
+    return json.dumps([[n, word, kind // n % 10 + 1] for n, word in words(prompt)[::6][:5]])
 
 
 def sweep(
@@ -54,6 +66,7 @@ def sweep(
             top=5,
             random=5,
             quantile=0,
+            simulator_settings={"spans_per_call": 5},
             execution=Execution(concurrency=concurrency, **execution),
         )
 

@@ -180,6 +180,7 @@ def _sweep(catalogue: Path, folder: Path, url: str) -> nx.RunResult:
             model="test-model",
             base_url=f"{url},name=here",
             quantile=0,
+            simulator_settings={"spans_per_call": 5},
             bootstrap=20,
             execution=Execution(processes=0),
         )

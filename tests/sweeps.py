@@ -20,7 +20,8 @@ COLLECTING = (
     "--corpus", str(TEXT), "--tokens", "3000", "--seq-len", "16", "--layers", "0", "--sample-tokens", "0"
 )  # fmt: skip
 ASKING = (
-    "--explainer", "token-activation", "--simulator", "sparse", "--score-quantile", "0", "--llm", "openai:test-model"
+    "--explainer", "token-activation", "--simulator", "sparse", "--simulator-set", "spans_per_call=5",
+    "--score-quantile", "0", "--llm", "openai:test-model",
 )  # fmt: skip
 
 

@@ -58,6 +58,7 @@ def sweep(
             llm="openai:test-model",
             base_url=f"{server.base_url},name=here",
             quantile=0,
+            simulator_settings={"spans_per_call": 5},
             null=NULL,
             seed=seed,
             bootstrap=bootstrap,

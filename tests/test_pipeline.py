@@ -112,7 +112,7 @@ def test_one_neuron_without_a_language_model(
 def test_one_neuron_with_a_language_model(
     build: Build, evidence: Evidence, held_out: HeldOut
 ) -> None:
-    llm = build.scripted("words for water.", "[[2, 9], [8, 10]]", "no list", "nor this")
+    llm = build.scripted("words for water.", '[[0, "river", 9]]', "no list", "nor this")
     explainer = create("explainer", "token-activation", {}, llm)
     simulator = create("simulator", "sparse", {"spans_per_call": 2}, llm)
     explanation, simulation, scores = flow(evidence, held_out, explainer, simulator)
@@ -208,7 +208,7 @@ def test_what_no_reply_was_had_for_is_a_failure(
     evidence: Evidence, held_out: HeldOut, kind: type[LLMError], reason: str
 ) -> None:
     error = kind("the server said no", raw="{}")
-    explanation = unexplained(evidence, "token-activation", "openai:any", error)
+    explanation = unexplained(evidence.neuron, evidence.scale, "token-activation", "openai:any", error)
     assert (explanation.status, explanation.text, explanation.llm) == ("failed", "", "openai:any")
     spans = [s.span for s in held_out.spans]
     simulation = unsimulated(spans, "sparse", "openai:any", error)

@@ -10,15 +10,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from neuroexplain import templates
 from neuroexplain.errors import PromptError
+from neuroexplain.explainers.revising import Residual, revise
 from neuroexplain.explainers.token_activation import TokenActivation
 from neuroexplain.levels import MAX_LEVEL
 from neuroexplain.llm.base import Reply, Request
+from neuroexplain.records import Evidence, Ngram, OutputTokens
+from neuroexplain.registry import create
 from neuroexplain.resources import PROMPTS
+from neuroexplain.scorers.detection import Detection
+from neuroexplain.scorers.fuzzing import Fuzzing
+from neuroexplain.scorers.synthetic import Synthetic
 from neuroexplain.simulators.logprob import MARKER
+from neuroexplain.simulators.per_token import PerTokenSimulator
 from neuroexplain.simulators.sparse import SparseSimulator
 from neuroexplain.templates import Message, Prompt, examples, render, template_hash
 
@@ -26,17 +34,46 @@ Build = Any  # of conftest.py, which cannot be imported
 Golden = Callable[[str, str], str]
 
 TEXT = "words about ice, and nothing\nelse {{ x }}"
+RUNS = [(False, "the "), (True, "river")]
 VARIABLES: dict[str, dict[str, Any]] = {
+    "contrastive/system.jinja": {},
+    "contrastive/user.jinja": {"spans": [RUNS], "quiet": [RUNS]},
+    "ensemble/system.jinja": {},
+    "ensemble/user.jinja": {"spans": [RUNS], "words": {"promoted": ["a"], "suppressed": ["b"]}},
+    "highlight/system.jinja": {},
+    "highlight/user.jinja": {"spans": [RUNS]},
     "logprob/prefix.jinja": {"examples": [], "answers": list("0123456789X")},
     "logprob/query.jinja": {"explanation": TEXT},
+    "ngram-summary/system.jinja": {},
+    "ngram-summary/user.jinja": {"phrases": ["the river"]},
+    "output-tokens/system.jinja": {},
+    "output-tokens/user.jinja": {"promoted": ["a"], "suppressed": ["b"]},
+    "per-token/system.jinja": {},
+    "per-token/user.jinja": {"explanation": TEXT, "tokens": ["The", " river"], "token": " river"},
     "probe/form.jinja": {},
     "probe/json.jinja": {},
     "probe/length.jinja": {},
     "probe/text.jinja": {},
-    "sparse/repair.jinja": {"error": "no list", "n_tokens": 7},
-    "sparse/span.jinja": {"numbers": [1], "tokens": ["a"]},
+    "revise/system.jinja": {},
+    "revise/user.jinja": {
+        "explanation": TEXT,
+        "residuals": [{"runs": RUNS, "missed": [("the", 7, 0)], "vain": []}],
+    },
+    "sparse/repair.jinja": {"error": "no list", "n_lines": 7},
+    "sparse/span.jinja": {"numbers": [1], "lines": ["a"]},
     "sparse/system.jinja": {},
     "sparse/user.jinja": {"explanation": TEXT, "spans": []},
+    "detection/system.jinja": {},
+    "detection/user.jinja": {"explanation": TEXT, "items": ["the river"]},
+    "detection/item.jinja": {"text": "the river"},
+    "detection/repair.jinja": {"error": "no list", "n": 3},
+    "fuzzing/system.jinja": {},
+    "fuzzing/user.jinja": {"explanation": TEXT, "items": ["the <<river>>"]},
+    "fuzzing/item.jinja": {"runs": [(False, "the "), (True, "river")]},
+    "fuzzing/repair.jinja": {"error": "no list", "n": 3},
+    "synthetic/repair.jinja": {"error": "no list", "n": 20},
+    "synthetic/system.jinja": {},
+    "synthetic/user.jinja": {"explanation": TEXT, "n": 20},
     "token-activation/system.jinja": {},
     "token-activation/user.jinja": {"spans": [], "repeated": []},
 }
@@ -89,6 +126,64 @@ def test_token_activation_of_few_and_tricky_tokens(build: Build, golden: Golden)
     assert text == golden("token-activation-tricky", text)
 
 
+def neuron(build: Build, **parts: Any) -> Evidence:
+    """A neuron that fires on ice; its texts and words hold the prompts' own markers."""
+    river, snow, (tricky, other) = (
+        build.span("The ice froze"),
+        build.span(" It snows"),
+        build.tricky(),
+    )
+    silent = [0.1] * len(tricky)
+    exemplars = [
+        build.exemplar(river, [0, 10, 3]),
+        build.exemplar(tricky, [*silent[1:7], 9, 9, *silent[8:]], rank=1),
+        build.exemplar(snow, [1, 6], kind="quantile"),
+        build.exemplar(other, silent, kind="random"),
+    ]
+    evidence: Evidence = build.evidence(exemplars)
+    return replace(evidence, **parts)
+
+
+TOKENS = (" ice", "\n", "", "{{ x }}", " \u200b")
+WORDS: dict[str, dict[str, Any]] = {
+    "highlight": {},
+    "contrastive": {},
+    "ngram-summary": {"ngrams": [Ngram(t, 1.0, 2.0, 3) for t in ("on ice", "é", "- a\nb")]},
+    "output-tokens": {
+        "output_tokens": OutputTokens(
+            tuple((t, 1.0) for t in TOKENS), tuple((t, -1.0) for t in TOKENS[::-1])
+        )
+    },
+}
+WORDS |= {"ensemble": WORDS["output-tokens"], "ensemble-encoder": WORDS["ngram-summary"]}
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_explainers(build: Build, golden: Golden, case: str) -> None:
+    evidence = neuron(build, **WORDS[case])
+    if case == "contrastive":
+        alike = build.exemplar(build.span("No ice today"), [0, 0.2, 0], kind="contrastive")
+        evidence = replace(evidence, look_alikes=[alike])
+    explainer = create("explainer", case.removesuffix("-encoder"), {}, build.scripted())
+    text = shown(explainer.prompt(evidence).messages)
+    assert text == golden(case, text)
+
+
+def test_revise(build: Build, golden: Golden) -> None:
+    ice, tricky = build.span("The ice\tfroze over"), build.tricky()[0]
+    truth = np.array([0, 9.6, 0, 4], np.float32)
+    expected = np.array([0, 2, 7, 3.4], np.float32)
+    vain = np.arange(len(tricky), dtype=np.float32)
+    counters = [
+        Residual(ice, truth, expected),
+        Residual(tricky, np.zeros(len(tricky), np.float32), vain.clip(max=10)),
+    ]
+    llm = Keeper(build.scripted("ice"))
+    asyncio.run(revise(llm, build.explanation(TEXT), counters, seed=0))
+    text = shown(llm.asked[0].messages)
+    assert text == golden("revise", text)
+
+
 def test_sparse_with_a_repair(build: Build, golden: Golden) -> None:
     llm = Keeper(build.scripted("Token 2 fires.", "[]"))
     spans = [build.span("The river froze"), *build.tricky()]
@@ -97,6 +192,38 @@ def test_sparse_with_a_repair(build: Build, golden: Golden) -> None:
     assert llm.asked[1].messages[:2] == llm.asked[0].messages
     text = shown(llm.asked[1].messages)
     assert text == golden("sparse", text)
+
+
+@pytest.mark.parametrize(("name", "scorer"), [("detection", Detection), ("fuzzing", Fuzzing)])
+def test_verdicts_with_a_repair(build: Build, golden: Golden, name: str, scorer: Any) -> None:
+    llm = Keeper(build.scripted("Text 2.", "[]"))
+    truths = [[0, 9, 0, 0], [0] * len(build.tricky()[0])]
+    spans = [build.span("The river froze over"), build.tricky()[0]]
+    held_out = build.held_out(truths)
+    placed = tuple(replace(h, span=s) for h, s in zip(held_out.spans, spans, strict=True))
+    held_out = replace(held_out, spans=placed, scale=10.0)
+    asyncio.run(scorer(llm).ask(build.explanation(TEXT), held_out))
+    assert [r.purpose for r in llm.asked] == ["score", "repair"]
+    text = shown(llm.asked[1].messages)
+    assert text == golden(name, text)
+
+
+def test_synthetic_with_a_repair(build: Build, golden: Golden) -> None:
+    llm = Keeper(build.scripted("1. ice", '["ice", "frost"]'))
+    written = asyncio.run(Synthetic(llm, texts=4).write(TEXT, seed=0))
+    assert written.texts == ("ice", "frost")
+    assert [r.purpose for r in llm.asked] == ["score", "repair"]
+    text = shown(llm.asked[1].messages)
+    assert text == golden("synthetic", text)
+
+
+def test_per_token(build: Build, golden: Golden) -> None:
+    tricky = build.tricky()[0]
+    llm = Keeper(build.scripted(*['[["7",0.0]]'] * (len(tricky) + 2)))
+    spans = [build.span("The river"), tricky]
+    asyncio.run(PerTokenSimulator(llm).simulate(build.explanation(TEXT), spans))
+    text = "\n\n".join(shown(request.messages) for request in (llm.asked[1], llm.asked[-1]))
+    assert text == golden("per-token", text)
 
 
 @pytest.mark.parametrize("ten", ["10", "X"])
@@ -136,12 +263,15 @@ def test_what_is_not_there() -> None:
         template_hash("nowhere")
 
 
-def test_examples_are_well_formed() -> None:
-    for shot in examples("neurons"):
+@pytest.mark.parametrize("name", ["neurons", "contrasts"])
+def test_examples_are_well_formed(name: str) -> None:
+    for shot in examples(name):
         assert shot["explanation"].strip() == shot["explanation"] != ""
         for span in shot["spans"]:
             assert all(isinstance(t, str) and isinstance(v, int) and 0 <= v <= 10 for t, v in span)
         assert max(v for span in shot["spans"] for _, v in span) >= 7
+        texts = {"".join(token for token, _ in span) for span in shot["spans"]}
+        assert texts.isdisjoint(shot.get("quiet", ()))
 
 
 def test_subject_text_is_not_a_template() -> None:
@@ -187,6 +317,17 @@ def test_a_pattern_is_filled_in_for_every_row(
     assert render("p/a.jinja", tokens=[], levels=[]) == ""
     with pytest.raises(ValueError, match="zip"):
         render("p/a.jinja", tokens=["a"], levels=[])
+
+
+def test_marks_are_unmistakable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(templates, "PROMPTS", tmp_path)
+    write_prompts(
+        tmp_path, """{{ runs | marked("{{", "}}") }}""", """{{ runs | marked("<", "!>") }}""", []
+    )
+    runs = [(False, "{{a}} \\{ "), (True, "b}"), (False, "\n<!")]
+    assert render("p/a.jinja", runs=runs) == r"\{\{a\}\} \\\{ {{b\}}}\n<!"
+    assert render("p/b.jinja", runs=runs) == r"{{a}} \\{ <b}!>\n\<\!"
+    assert render("p/a.jinja", runs=[]) == ""
 
 
 def test_a_prompts_hash_is_of_its_messages() -> None:

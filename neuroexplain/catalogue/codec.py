@@ -42,6 +42,16 @@ def unfloats(blob: bytes) -> Floats:
     return np.frombuffer(blob, ">f4").astype(np.float32)
 
 
+def half(values: ArrayLike) -> bytes:
+    """Big-endian float16, for SQL."""
+    return np.asarray(values).astype(">f2").tobytes()
+
+
+def unhalf(blob: bytes) -> Floats:
+    """The reverse of `half`, as float32."""
+    return np.frombuffer(blob, ">f2").astype(np.float32)
+
+
 def cut(packed: bytes, counts: Iterable[int], width: int) -> Iterator[bytes]:
     """Consecutive pieces of so many values of `width` bytes each."""
     start = 0

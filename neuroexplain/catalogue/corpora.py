@@ -1,4 +1,4 @@
-"""Saving a corpus: its documents, spans and token ids."""
+"""Saving a corpus, its documents, spans and token ids; and reading a split of it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
 from neuroexplain.catalogue.engine import add, add_one, add_rows
-from neuroexplain.recorded import TokenCorpus, TokenDocument
-from neuroexplain.records import SPLITS
+from neuroexplain.recorded import SplitTokens, TokenCorpus, TokenDocument
+from neuroexplain.records import SPLITS, Split
 
 
 def save_corpus(connection: Connection, corpus: TokenCorpus) -> int:
@@ -33,6 +33,31 @@ def save_corpus(connection: Connection, corpus: TokenCorpus) -> int:
     tokens = ((corpus_id, *token) for token in _tokens(corpus.documents))
     add_rows(connection, tables.Token, ("corpus_id", "token_id", "text"), tokens)
     return corpus_id
+
+
+def split_tokens(connection: Connection, corpus_id: int, split: Split) -> SplitTokens:
+    """The spans of one split of a corpus."""
+    span, document, corpus = tables.Span, tables.Document, tables.Corpus
+    part = SPLITS.index(split)
+    places, ids, before = {}, [], 0
+    texts = select(col(document.id), col(document.position), col(document.token_ids)).where(
+        col(document.corpus_id) == corpus_id, col(document.split) == part
+    )
+    for row in connection.execute(texts.order_by(col(document.position))):
+        ids.append(codec.unwords(row.token_ids))
+        places[row.id] = row.position, before
+        before += len(ids[-1])
+    spans = select(*(col(c) for c in (span.number, span.document_id, span.start, span.length)))
+    spans = spans.where(col(span.corpus_id) == corpus_id, col(span.split) == part)
+    found = connection.execute(spans.order_by(col(span.number)))
+    rows = [
+        (r.number, places[r.document_id][0], places[r.document_id][1] + r.start, r.length)
+        for r in found
+    ]
+    numbers, documents, starts, lengths = np.array(rows, dtype=np.int64).reshape(-1, 4).T
+    first = connection.scalar(select(col(corpus.first)).where(col(corpus.id) == corpus_id))
+    together = np.concatenate([np.empty(0, np.uint32), *ids])
+    return SplitTokens(int(first or 0), numbers, documents, starts, lengths, together)
 
 
 def _document(corpus_id: int, entry: TokenDocument) -> dict[str, Any]:

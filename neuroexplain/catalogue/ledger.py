@@ -53,7 +53,7 @@ _FIND_SOURCE = Prepared(
         col(_SOURCE.model) == bindparam("model"), col(_SOURCE.endpoint) == bindparam("endpoint")
     )
 )
-_STAGES = (("explain",), ("simulate", "repair"))
+_STAGES = (("explain",), ("revise",), ("simulate", "score", "repair"))
 """Purposes whose calls are mixed; those of another stage may have come in runs of their own."""
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 from sqlmodel import col
 
-from neuroexplain.catalogue import codec, runs, tables
+from neuroexplain.catalogue import codec, packing, runs, tables
 from neuroexplain.catalogue.rows import Prepared
 from neuroexplain.catalogue.spans import SpanReader
 from neuroexplain.errors import CatalogueError, unknown
@@ -29,7 +29,6 @@ from neuroexplain.records import (
     Evidence,
     Exemplar,
     Exemplars,
-    Floats,
     NeuronId,
     Placed,
     Split,
@@ -134,11 +133,13 @@ def collection_of_run(connection: Connection, run_id: int) -> Collection:
     Raises:
         CatalogueError: neither did.
     """
-    explanation, simulation = tables.Explanation, tables.Simulation
+    explanation, simulation, text_set = tables.Explanation, tables.Simulation, tables.TextSet
     for same in ([run_id], runs.same_key(run_id)):
         for number, run in (
             (explanation.id, explanation.run_id),
             (simulation.explanation_id, simulation.run_id),
+            (text_set.explanation_id, text_set.run_id),
+            (tables.Score.explanation_id, tables.Score.run_id),
         ):
             query = select(col(number)).where(col(run).in_(same)).order_by(col(run).desc()).limit(1)
             found = connection.scalar(query)
@@ -228,6 +229,28 @@ def neuron_id(connection: Connection, collection: Collection, neuron: NeuronId) 
     return int(rows[neuron.index])
 
 
+def neuron_ids(
+    connection: Connection,
+    collection: Collection,
+    layer: int,
+    indices: Sequence[int] | NDArray[np.int64],
+) -> list[int]:
+    """Rows of some neurons of a layer that a collection recorded, in the order given; see `neuron_id`."""
+    name = collection.subject.name
+    return [neuron_id(connection, collection, NeuronId(name, layer, int(i))) for i in indices]
+
+
+def indices(table: type[Any], layer: int) -> Select[*tuple[Any, ...]]:
+    """Indices of the neurons of a layer that have a row in a table, ascending; to be narrowed down."""
+    neuron = tables.Neuron
+    return (
+        select(col(neuron.idx))
+        .join(table, col(table.neuron_id) == col(neuron.id))
+        .where(col(neuron.layer) == layer)
+        .order_by(col(neuron.idx))
+    )
+
+
 def _layer_rows(connection: Connection, subject: SubjectInfo, layer: int) -> NDArray[np.int64]:
     """Rows of a layer's neurons, by index; 0 where there is none."""
     width = subject.widths[layer]
@@ -277,6 +300,11 @@ def _kept(
     )
 
 
+def _block(row: Any, spans: Sequence[TokenSpan], split: Split, polarity: int) -> list[Exemplar]:
+    kind, probability = KINDS[row.kind], row.inclusion_probability
+    return packing.unpacked(row, spans, split, kind, polarity, probability)
+
+
 def places(
     connection: Connection,
     spans: SpanReader,
@@ -309,37 +337,6 @@ def _rows(
     numbers = [codec.unfixed(row.spans, 4).tolist() for row in rows]
     found = spans.read(connection, collection.corpus_id, [n for block in numbers for n in block])
     return [(row, [found[n] for n in block]) for row, block in zip(rows, numbers, strict=True)]
-
-
-def _block(row: Any, spans: Sequence[TokenSpan], split: Split, polarity: int) -> list[Exemplar]:
-    lengths = [len(span.token_ids) for span in spans]
-    values, exponents = codec.unhalves(row.activations), codec.unfixed(row.exponents, 1)
-    if exponents.any():
-        values = np.ldexp(values, np.repeat(exponents, lengths))
-    pieces = codec.split(values, lengths)
-    if row.polarity:
-        positions = codec.unfixed(row.peak_positions, 2).tolist()
-    else:  # random spans serve both sides, so where they peak depends on the side that is asked for
-        positions = [_peak(p, s.first, polarity) for p, s in zip(pieces, spans, strict=True)]
-    kind, probability = KINDS[row.kind], row.inclusion_probability
-    return [
-        Exemplar(
-            span=span,
-            activations=piece,
-            split=split,
-            kind=kind,
-            rank=rank,
-            peak=float(piece[position]),
-            peak_position=position,
-            inclusion_probability=probability,
-        )
-        for rank, (span, piece, position) in enumerate(zip(spans, pieces, positions, strict=True))
-    ]
-
-
-def _peak(activations: Floats, first: int, polarity: int) -> int:
-    counted = activations[first:]
-    return first + int(counted.argmax() if polarity > 0 else counted.argmin())
 
 
 def evidence(

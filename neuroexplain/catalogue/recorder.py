@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import col
 
-from neuroexplain.catalogue import codec, sketches, tables
+from neuroexplain.catalogue import codec, packing, sketches, tables
 from neuroexplain.catalogue.engine import add_rows
 from neuroexplain.errors import CatalogueError
 from neuroexplain.recorded import ExemplarBlock, LayerCollection, TokenCorpus
@@ -21,8 +21,8 @@ _MOMENTS = ("mean", "std", "min", "max", "frac_positive")
 _COUNTS = ("n_tokens", "peaks_excluded", "troughs_excluded")
 _STATISTICS = ("neuron_id", "collection_id", "n_spans", "quantiles", *_MOMENTS, *_COUNTS)
 _EXEMPLAR = (
-    *("neuron_id", "collection_id", "split", "kind", "polarity", "inclusion_probability", "n"),
-    *("spans", "peaks", "peak_positions", "exponents", "activations"),
+    *("neuron_id", "collection_id", "split", "kind", "polarity", "inclusion_probability"),
+    *packing.COLUMNS,
 )
 _PEAK_TOKEN = ("collection_id", "neuron_id", "polarity", "token", "n")
 
@@ -102,31 +102,12 @@ class Recorder:
             block.polarity,
             block.inclusion_probability,
         )
+        lengths = self._corpus.span_length[block.spans]
         for start in range(0, len(ids), _AT_ONCE):
             some = slice(start, start + _AT_ONCE)
-            for neuron_id, packed in zip(ids[some], self._packed(block, some), strict=True):
+            rows = packing.packed(block, lengths, some)
+            for neuron_id, packed in zip(ids[some], rows, strict=True):
                 yield neuron_id, *common, *packed
-
-    def _packed(self, block: ExemplarBlock, some: slice) -> Iterator[tuple[object, ...]]:
-        """The last six columns of some neurons' exemplars, packed together and then cut."""
-        kept = block.spans[some] >= 0
-        n = kept.sum(axis=1).tolist()
-        spans = block.spans[some][kept]
-        positions = block.peak_positions[some][kept]
-        activations = block.activations[some][kept].astype("<f2", copy=False)
-        inside = np.arange(activations.shape[1]) < self._corpus.span_length[spans][:, None]
-        # The stored peak is the stored activation, so that the two always agree.
-        peaks = activations[np.arange(len(spans)), positions].view("<u2")
-        tokens = np.where(kept, self._corpus.span_length[block.spans[some]], 0).sum(axis=1)
-        return zip(
-            n,
-            codec.cut(codec.fixed(spans, 4), n, 4),
-            codec.cut(codec.fixed(peaks, 2), n, 2),
-            codec.cut(codec.fixed(positions, 2), n, 2),
-            codec.cut(codec.fixed(block.exponents[some][kept], 1), n, 1),
-            map(codec.deflate, codec.cut(activations[inside].tobytes(), tokens.tolist(), 2)),
-            strict=True,
-        )
 
     def _peak_tokens(self, block: ExemplarBlock, ids: list[int]) -> Iterator[tuple[object, ...]]:
         """How often a neuron peaks on every token, one neuron after another."""

@@ -24,6 +24,8 @@ _FAILURES = text("""
         UNION ALL
         SELECT simulation.run_id, simulation_failure.reason
         FROM simulation_failure JOIN simulation ON simulation.id = simulation_failure.simulation_id
+        UNION ALL
+        SELECT run_id, reason FROM text_set WHERE reason IS NOT NULL
     ) GROUP BY run_id, reason ORDER BY reason
 """)
 
@@ -161,7 +163,16 @@ def failed_requests(connection: Connection, run_id: int, reasons: AbstractSet[st
         .join(simulation, col(simulation.id) == col(failure.simulation_id))
         .where(col(simulation.run_id).in_(same), col(failure.reason).in_(reasons))
     )
-    replies = {reply for (reply,) in connection.execute(simulated) if reply is not None}
+    text_set = tables.TextSet
+    about = select(col(text_set.raw_reply)).where(
+        col(text_set.run_id).in_(same), col(text_set.reason).in_(reasons)
+    )
+    replies = {
+        reply
+        for query in (simulated, about)
+        for (reply,) in connection.execute(query)
+        if reply is not None
+    }
     calls = (
         select(col(call.request), col(call.prompt), col(call.purpose), col(call.reply))
         .where(col(call.run_id).in_(same), col(call.status) == "ok", col(call.retired) == 0)

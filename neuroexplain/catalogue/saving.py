@@ -14,6 +14,7 @@ from neuroexplain.catalogue.engine import Database
 from neuroexplain.catalogue.explanations import NewExplanation, save_explanations
 from neuroexplain.catalogue.scores import NewScores, save_scores
 from neuroexplain.catalogue.simulations import NewSimulation, save_simulations
+from neuroexplain.catalogue.texts import TextSet, save_texts
 from neuroexplain.catalogue.writing import Writer
 from neuroexplain.errors import CatalogueError
 
@@ -47,6 +48,7 @@ class Saver:
         self._explanations = partial(_with_run, save_explanations, run_id)
         self._simulations = partial(_with_run, save_simulations, run_id)
         self._scores = partial(_with_run, save_scores, run_id)
+        self._texts = partial(_with_run, save_texts, run_id)
         self._calls = partial(_with_run, ledger.save_calls, run_id)
 
     async def explanation(self, entry: NewExplanation) -> int:
@@ -72,6 +74,10 @@ class Saver:
             CatalogueError: a number is not finite.
         """
         await self._writer.do(self._scores, entry)
+
+    async def texts(self, entry: TextSet) -> int:
+        """Add texts about an explanation, or the record of why there are none; returns their row."""
+        return await self._writer.do(self._texts, entry)
 
     async def call(self, call: Call) -> int:
         """Add a call to the ledger; returns its row."""

@@ -10,25 +10,28 @@ from sqlalchemy import Connection, bindparam, delete, select
 from sqlmodel import col
 
 from neuroexplain.catalogue import codec, tables
+from neuroexplain.catalogue.reader import Collection
 from neuroexplain.catalogue.rows import Prepared, add
-from neuroexplain.records import Score, Split
+from neuroexplain.records import NeuronId, Score, Split
 
 _NUMBERS = ("value", "ci_low", "ci_high", "null_mean", "null_own", "p_value", "floor", "coverage")
 
 
 @dataclass(frozen=True)
 class NewScores:
-    """Scores of one simulation that are to be saved."""
+    """Scores of one simulation, or of texts about one explanation, that are to be saved."""
 
     explanation_id: int
-    simulation_id: int
+    simulation_id: int | None
+    """None where the subject ran on texts, and nothing was simulated."""
     key: str
     """Hash of everything that determines them."""
     split: Split
     scores: Sequence[Score]
     simulator: str
+    """That predicted; of texts, where they come from."""
     llm: str | None
-    """That the simulator asked, if any."""
+    """That the simulator asked, or that wrote the texts, if any."""
 
 
 def save_scores(connection: Connection, run_id: int, entries: Sequence[NewScores]) -> list[None]:
@@ -84,3 +87,27 @@ def newest_score_keys(connection: Connection, explanation_id: int, split: Split)
     """Keys of an explanation's newest scores, by scorer."""
     rows = _NEWEST(connection, explanation=explanation_id, split=split)
     return {row.scorer: row.key for row in rows}
+
+
+def newest_scores(
+    connection: Connection, collection: Collection, explainer: str, scorer: str, simulator: str
+) -> dict[NeuronId, float]:
+    """The newest defined scores of an explainer's explanations on the test split, by neuron."""
+    explanation, neuron = tables.Explanation, tables.Neuron
+    columns = (neuron.layer, neuron.idx, explanation.polarity, _SCORE.value)
+    query = (
+        select(*(col(c) for c in columns))
+        .join(explanation, col(explanation.id) == col(_SCORE.explanation_id))
+        .join(neuron, col(neuron.id) == col(explanation.neuron_id))
+        .where(
+            col(explanation.collection_id) == collection.id,
+            col(explanation.explainer) == explainer,
+            col(_SCORE.scorer) == scorer,
+            col(_SCORE.simulator) == simulator,
+            col(_SCORE.split) == "test",
+            col(_SCORE.value).is_not(None),
+        )
+        .order_by(col(_SCORE.id))
+    )
+    name = collection.subject.name
+    return {NeuronId(name, r.layer, r.idx, r.polarity): r.value for r in connection.execute(query)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import operator
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
@@ -26,8 +25,9 @@ from sqlmodel import col
 
 from neuroexplain.catalogue import codec, grammar, tables
 from neuroexplain.catalogue.explanations import superseded
+from neuroexplain.catalogue.frames import frame
 from neuroexplain.catalogue.grammar import Query, Term
-from neuroexplain.errors import CatalogueError, QueryError, unknown
+from neuroexplain.errors import QueryError, unknown
 from neuroexplain.records import NeuronId
 
 LIMIT = 100
@@ -106,14 +106,9 @@ class SearchResult:
         Raises:
             CatalogueError: neither is.
         """
-        columns = {f.name: [getattr(row, f.name) for row in self.rows] for f in fields(SearchRow)}
-        for package in ("pandas", "polars"):
-            try:
-                module = importlib.import_module(package)
-            except ModuleNotFoundError:
-                continue
-            return module.DataFrame(columns)
-        raise CatalogueError("a data frame needs pandas: pip install 'neuroexplain[frame]'")
+        return frame(
+            {f.name: [getattr(row, f.name) for row in self.rows] for f in fields(SearchRow)}
+        )
 
 
 def search(connection: Connection, text: str, limit: int | None) -> SearchResult:

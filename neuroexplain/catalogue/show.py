@@ -9,8 +9,18 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 from sqlmodel import col
 
-from neuroexplain.catalogue import explanations, reader, simulations, sketches, tables
+from neuroexplain.catalogue import (
+    explanations,
+    look_alikes,
+    ngrams,
+    output_tokens,
+    reader,
+    simulations,
+    sketches,
+    tables,
+)
 from neuroexplain.catalogue.spans import SpanReader
+from neuroexplain.recorded import AGGREGATORS
 from neuroexplain.records import SPLITS, Exemplar, Floats, NeuronId
 
 _SCORE = (
@@ -27,6 +37,7 @@ _SCORE = (
         "reason",
     ),
 )
+_NGRAM = ("ngram", "mean_response", "max_response", "count")
 _Lists = dict[int, list[dict[str, Any]]]
 
 
@@ -48,7 +59,12 @@ def show(
         "statistics": _statistics(connection, collection, row, polarity),
         "exemplars": [_exemplar(e) for e in kept],
         "explanations": _explanations(connection, spans, collection.id, row, polarity),
-        "ngrams": _ngrams(connection, collection.id, row, polarity),
+        "ngrams": [
+            *_in_context(connection, collection.id, row, polarity),
+            *_alone(connection, collection, row, polarity),
+        ],
+        "look_alikes": _look_alikes(connection, spans, collection, row, polarity),
+        "output_tokens": _output_tokens(connection, row, polarity),
     }
 
 
@@ -79,6 +95,34 @@ def _exemplar(exemplar: Exemplar) -> dict[str, Any]:
         "peak": exemplar.peak,
         "peak_position": exemplar.peak_position,
     }
+
+
+def _look_alikes(
+    connection: Connection,
+    spans: SpanReader,
+    collection: reader.Collection,
+    neuron: int,
+    polarity: int,
+) -> dict[str, Any] | None:
+    """None where nobody has sought them."""
+    found = look_alikes.read(connection, spans, collection, neuron, polarity)
+    if found is None:
+        return None
+    entries = [{**_exemplar(a.exemplar), "likeness": a.likeness} for a in found.found]
+    return {"spans": entries, "reason": found.reason}
+
+
+def _output_tokens(connection: Connection, neuron: int, polarity: int) -> dict[str, Any] | None:
+    """None where nobody has sought them."""
+    found = output_tokens.read(connection, neuron, polarity)
+    if found is None:
+        return None
+    sides = {} if found.tokens is None else vars(found.tokens)
+    tokens = {
+        name: [{"token": token, "logit": logit} for token, logit in sides.get(name, ())]
+        for name in ("promoted", "suppressed")
+    }
+    return {**tokens, "reason": found.reason}
 
 
 def _explanations(
@@ -164,15 +208,33 @@ def _simulation(connection: Connection, spans: SpanReader, row: Row[Any]) -> lis
     ]
 
 
-def _ngrams(
+def _in_context(
     connection: Connection, collection_id: int, neuron: int, polarity: int
 ) -> list[dict[str, Any]]:
+    """What explainer `ngram` found in running text."""
     table = tables.Ngram
     query = select(table).filter_by(
         neuron_id=neuron, collection_id=collection_id, polarity=polarity
     )
-    names = ("ngram", "mean_response", "max_response", "count")
     return [
-        {name: row._mapping[name] for name in names}
+        {**{name: row._mapping[name] for name in _NGRAM}, "source": "context", "aggregator": None}
         for row in connection.execute(query.order_by(col(table.rank)))
+    ]
+
+
+def _alone(
+    connection: Connection, collection: reader.Collection, neuron: int, polarity: int
+) -> list[dict[str, Any]]:
+    """What the n-gram pass found, thinned out, where there is one."""
+    found = ngrams.current(connection, collection)
+    if found is None:
+        return []
+    return [
+        {
+            **dict(zip(_NGRAM, (e.text, e.mean_response, e.max_response, e.count), strict=True)),
+            "source": "alone",
+            "aggregator": aggregator,
+        }
+        for aggregator in AGGREGATORS
+        for e in ngrams.thin_list(connection, found, neuron, polarity, aggregator)
     ]

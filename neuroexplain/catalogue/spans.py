@@ -31,7 +31,7 @@ def _build_spans() -> Select[*tuple[Any, ...]]:
         .join(corpus, col(corpus.id) == col(table.corpus_id))
         .where(
             col(table.corpus_id) == bindparam("corpus"),
-            col(table.number).in_(_listed("numbers")),
+            col(table.number).in_(listed("numbers")),
         )
     )
 
@@ -39,10 +39,10 @@ def _build_spans() -> Select[*tuple[Any, ...]]:
 def _build_documents() -> Select[*tuple[Any, ...]]:
     table = tables.Document
     columns = (table.id, table.position, table.text, table.token_ids, table.offsets)
-    return select(*(col(c) for c in columns)).where(col(table.id).in_(_listed("ids")))
+    return select(*(col(c) for c in columns)).where(col(table.id).in_(listed("ids")))
 
 
-def _listed(name: str) -> Select[Any]:
+def listed(name: str) -> Select[Any]:
     """The numbers of a JSON list that is given as a parameter: one statement, however many there are."""
     return select(column("value")).select_from(func.json_each(bindparam(name)))
 

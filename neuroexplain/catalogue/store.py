@@ -10,12 +10,18 @@ from neuroexplain.catalogue.engine import locate as locate
 from neuroexplain.catalogue.reader import Collection
 from neuroexplain.catalogue.search import SearchResult
 from neuroexplain.catalogue.store_collections import CollectionStore
+from neuroexplain.catalogue.store_evidence import EvidenceStore
+from neuroexplain.catalogue.store_ngrams import NgramStore
+from neuroexplain.catalogue.store_reports import ReportStore
 from neuroexplain.catalogue.store_results import ResultStore
 from neuroexplain.catalogue.store_runs import RunStore
+from neuroexplain.catalogue.store_texts import TextStore
 from neuroexplain.records import NeuronId
 
 
-class Catalogue(CollectionStore, ResultStore, RunStore):
+class Catalogue(
+    CollectionStore, EvidenceStore, NgramStore, ResultStore, RunStore, ReportStore, TextStore
+):
     """One catalogue file. Safe to use from several threads and processes at once.
 
     Args:

@@ -11,7 +11,7 @@ from neuroexplain.catalogue.reader import Collection
 from neuroexplain.catalogue.sketches import TokenResponse
 from neuroexplain.catalogue.store_file import StoreFile
 from neuroexplain.recorded import LayerCollection, SubjectInfo, TokenCorpus
-from neuroexplain.records import Evidence, Exemplar, NeuronId, Placed, Split, TokenSpan
+from neuroexplain.records import Exemplar, NeuronId, Placed, Split, TokenSpan
 
 
 class CollectionStore(StoreFile):
@@ -67,15 +67,6 @@ class CollectionStore(StoreFile):
         """
         with self._database.reading() as connection:
             return reader.current(connection, subject)
-
-    def evidence(self, collection: Collection, neuron: NeuronId) -> Evidence:
-        """What an explainer may see of a neuron: the explain split.
-
-        Raises:
-            CatalogueError: the neuron was not recorded; the message has the valid layers or indices.
-        """
-        with self._database.lookup() as connection:
-            return reader.evidence(connection, self._spans, collection, neuron)
 
     def exemplars(
         self, collection: Collection, neuron: NeuronId, split: Split

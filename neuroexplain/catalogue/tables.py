@@ -207,6 +207,130 @@ class Ngram(SQLModel, table=True):
     count: int
 
 
+class NgramSet(SQLModel, table=True):
+    """Distinct n-grams of some splits of a corpus."""
+
+    __tablename__ = "ngram_set"
+    __table_args__ = (UniqueConstraint("corpus_id", "sha256"),)
+    id: int = _id()
+    corpus_id: int = _to("corpus")
+    sha256: str
+    n: int
+
+
+class NgramText(SQLModel, table=True):
+    """An n-gram of a set."""
+
+    __tablename__ = "ngram_text"
+    set_id: int = _to("ngram_set", primary_key=True)
+    number: int = Field(primary_key=True)
+    text: str
+    count: int
+
+
+class NgramWord(SQLModel, table=True):
+    """A word of a set's n-grams."""
+
+    __tablename__ = "ngram_word"
+    set_id: int = _to("ngram_set", primary_key=True)
+    word: str = Field(primary_key=True)
+    n: int
+
+
+class NgramPass(SQLModel, table=True):
+    """One run of a set's n-grams through a subject."""
+
+    __tablename__ = "ngram_pass"
+    __table_args__ = (
+        Index("ngram_pass_current", "collection_id", unique=True, sqlite_where=text("current = 1")),
+    )
+    id: int = _id()
+    key: str = Field(unique=True)
+    collection_id: int = _to("collection")
+    set_id: int = _to("ngram_set")
+    weights_sha256: str
+    corpus_sha256: str
+    set_sha256: str
+    config: str
+    kept: int
+    current: int
+    created_at: str
+
+
+class NgramList(SQLModel, table=True):
+    """N-grams that a neuron answers to most strongly, packed by `codec`."""
+
+    __tablename__ = "ngram_list"
+    neuron_id: int = _to("neuron", primary_key=True)
+    pass_id: int = _to("ngram_pass", primary_key=True)
+    polarity: int = Field(primary_key=True)
+    aggregator: int = Field(primary_key=True)
+    n: int
+    numbers: bytes
+    exponent: int
+    means: bytes
+    maxima: bytes
+
+
+class NgramMoments(SQLModel, table=True):
+    """Moments of a neuron's responses over a set."""
+
+    __tablename__ = "ngram_moments"
+    neuron_id: int = _to("neuron", primary_key=True)
+    pass_id: int = _to("ngram_pass", primary_key=True)
+    mean_mean: float
+    mean_std: float
+    max_mean: float
+    max_std: float
+    min_mean: float
+    min_std: float
+    peaks_excluded: int
+    troughs_excluded: int
+
+
+class LookAlike(SQLModel, table=True):
+    """Spans that look like a neuron's strongest ones, on which it stays quiet, packed by `packing`."""
+
+    __tablename__ = "look_alike"
+    __table_args__ = (Index("look_alike_n", "n"),)
+    neuron_id: int = _to("neuron", primary_key=True)
+    collection_id: int = _to("collection", primary_key=True)
+    polarity: int = Field(primary_key=True)
+    wanted: int
+    quiet: float
+    n: int
+    spans: bytes
+    likeness: bytes
+    peaks: bytes
+    peak_positions: bytes
+    exponents: bytes
+    activations: bytes
+    reason: str | None = None
+
+
+class OutputToken(SQLModel, table=True):
+    """Token ids that a neuron promotes and suppresses, packed by `codec`."""
+
+    __tablename__ = "output_token"
+    __table_args__ = (Index("output_token_n", "n"),)
+    neuron_id: int = _to("neuron", primary_key=True)
+    wanted: int
+    n: int
+    promoted: bytes
+    promoted_logits: bytes
+    suppressed: bytes
+    suppressed_logits: bytes
+    reason: str | None = None
+
+
+class Vocabulary(SQLModel, table=True):
+    """Texts of token ids that are in a row of `output_token`."""
+
+    subject_id: int = _to("subject", primary_key=True)
+    token_id: int = Field(primary_key=True)
+    text: str
+
+
 class Run(SQLModel, table=True):
     """One command that wrote results."""
 
@@ -375,6 +499,35 @@ class SimulationFailure(SQLModel, table=True):
     raw_reply: str | None = None
 
 
+class TextSet(SQLModel, table=True):
+    """Texts that show what an explanation says, or the record of why there are none."""
+
+    __tablename__ = "text_set"
+    __table_args__ = (
+        Index("text_set_key", "key"),
+        Index("text_set_explanation_id", "explanation_id"),
+        Index("text_set_run_id", "run_id"),
+    )
+    id: int = _id()
+    explanation_id: int = _to("explanation")
+    key: str
+    source: str
+    llm: str | None = None
+    settings: str
+    template_sha256: str | None = None
+    prompt_sha256: str | None = None
+    wanted: int
+    texts: str
+    n: int
+    n_duplicates: int
+    n_unusable: int
+    reason: str | None = None
+    message: str | None = None
+    raw_reply: str | None = None
+    run_id: int = _to("run")
+    created_at: str
+
+
 class Score(SQLModel, table=True):
     """One number about one explanation."""
 
@@ -385,7 +538,7 @@ class Score(SQLModel, table=True):
     )
     id: int = _id()
     explanation_id: int = _to("explanation")
-    simulation_id: int = _to("simulation")
+    simulation_id: int | None = _to("simulation", default=None)
     key: str
     scorer: str
     simulator: str

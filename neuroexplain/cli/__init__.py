@@ -14,11 +14,14 @@ import click
 
 from neuroexplain import __version__
 from neuroexplain.cli.batch import batch
+from neuroexplain.cli.bench import bench
 from neuroexplain.cli.collect import collect
 from neuroexplain.cli.explain import explain
 from neuroexplain.cli.merge import merge
+from neuroexplain.cli.ngrams import ngrams
 from neuroexplain.cli.plugins import plugins
 from neuroexplain.cli.probe import probe
+from neuroexplain.cli.report import report
 from neuroexplain.cli.runs import runs
 from neuroexplain.cli.score import score
 from neuroexplain.cli.search import search
@@ -66,8 +69,8 @@ def cli() -> None:
 
 
 for command in (
-    *(collect, merge, explain, score, sweep, search, show, runs, batch, probe, sites),
-    plugins,
+    *(collect, merge, ngrams, explain, score, sweep, search, show),
+    *(report, runs, batch, probe, sites, plugins, bench),
 ):
     cli.add_command(command)
 

@@ -21,12 +21,10 @@ def explain(**values: Any) -> None:
     """Explain neurons that have been collected."""
     from neuroexplain.cli.running import report, run
     from neuroexplain.config import run_key
-    from neuroexplain.registry import check, require_llm
-    from neuroexplain.runner import explain_and_score, neurons_of
+    from neuroexplain.runner import check_explaining, explain_and_score, neurons_of
 
     config = options.explain_config(values)
-    check("explainer", config.explainer, config.settings)
-    require_llm("explainer", config.explainer, config.llm)
+    check_explaining(config)
 
     def work(current: Any) -> dict[str, Any]:
         collection = current.catalogue.collection(values["subject"])

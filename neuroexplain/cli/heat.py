@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from neuroexplain.cli.table import score_lines
-from neuroexplain.levels import MAX_LEVEL, escape
+from neuroexplain.levels import MAX_LEVEL, escape, printable
 from neuroexplain.records import NeuronId
 
 # From the dark end of a colour-blind-safe scale to the bright one; the text keeps its contrast on each.
@@ -55,6 +55,8 @@ def render(
         style="dim",
     )
     yield from _sampled(statistics)
+    yield from _written(shown["output_tokens"])
+    yield from _alone(shown["ngrams"])
     yield Text()
     for explanation in shown["explanations"]:
         yield from _explanation(explanation)
@@ -65,9 +67,11 @@ def render(
     yield _legend(page)
     if page.largest:
         yield Text()
-        yield from _group(page, "strongest, seen by the explainer", "explain", "top")
-        yield from _group(page, "held out, strongest", "test", "top")
-        yield from _group(page, "held out, random", "test", "random")
+        alike = (shown["look_alikes"] or {}).get("spans", [])
+        yield from _group(page, "strongest, seen by the explainer", _kept(shown, "explain", "top"))
+        yield from _group(page, "look alike, and leave it quiet", alike)
+        yield from _group(page, "held out, strongest", _kept(shown, "test", "top"))
+        yield from _group(page, "held out, random", _kept(shown, "test", "random"))
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,36 @@ def _sampled(statistics: Mapping[str, Any]) -> Iterator[Text]:
         yield Text(f"strongest tokens, mean (times): {pairs}", style="dim")
 
 
+def _written(output: Mapping[str, Any] | None) -> Iterator[Text]:
+    """The first of the tokens that the neuron promotes and suppresses, where it has any."""
+    for effect in ("promoted", "suppressed"):
+        tokens = output[effect][:_TOKENS] if output else []
+        if tokens:
+            pairs = ", ".join(f'"{visible(t["token"])}" {t["logit"]:.1f}' for t in tokens)
+            yield Text(
+                f"tokens that it {effect.replace('ed', 'es')} by itself: {pairs}", style="dim"
+            )
+
+
+def _alone(ngrams: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
+    """The first of the n-grams that it answers to by themselves, in both orders, where there was a pass."""
+    for aggregator, response in (("mean", "mean_response"), ("max", "max_response")):
+        chosen = [n for n in ngrams if n["aggregator"] == aggregator][:_TOKENS]
+        if chosen:
+            shown = ", ".join(
+                f'"{visible(n["ngram"])}" {n[response]:.2f} ({n["count"]:,})' for n in chosen
+            )
+            yield Text(f"n-grams alone, {aggregator} (times): {shown}", style="dim")
+
+
 def _explanation(explanation: Mapping[str, Any]) -> Iterator[RenderableType]:
     author = explanation["explainer"] + (f", {explanation['llm']}" if explanation["llm"] else "")
     if explanation["status"] != "ok":
         why = f"{explanation['reason']}: {explanation['message']}"
-        yield Text(f"{author}: failed, {why}", style="red")
+        yield Text(printable(f"{author}: failed, {why}"), style="red")
     else:
-        yield Text.assemble((explanation["text"], "bold"), (f"  ({author})", "dim"))
+        text = printable(explanation["text"])
+        yield Text.assemble((text, "bold"), (f"  ({author})", "dim"))
     if explanation["scores"]:
         yield from score_lines(explanation["scores"])
     yield Text()
@@ -120,9 +147,14 @@ def _legend(page: _Page) -> Text:
     return Text.assemble("activation ", *bar, f"  10 = {page.largest:.2f}")
 
 
-def _group(page: _Page, title: str, split: str, kind: str) -> Iterator[RenderableType]:
-    of_kind = [e for e in page.shown["exemplars"] if (e["split"], e["kind"]) == (split, kind)]
-    chosen = of_kind[: page.spans]
+def _kept(shown: Mapping[str, Any], split: str, kind: str) -> list[Mapping[str, Any]]:
+    return [e for e in shown["exemplars"] if (e["split"], e["kind"]) == (split, kind)]
+
+
+def _group(
+    page: _Page, title: str, exemplars: Sequence[Mapping[str, Any]]
+) -> Iterator[RenderableType]:
+    chosen = exemplars[: page.spans]
     if not chosen:
         return
     draw = heat if page.colour else marks

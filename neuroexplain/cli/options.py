@@ -88,6 +88,24 @@ sae = option(
     "Sparse autoencoder on the site: FILE.safetensors, with {} for the layer, or @8 behind it.",
     default=None,
 )
+passing = several(
+    option(
+        "--max-memory",
+        "What a pass may take beside the model, such as 2GB; more passes where it is little.",
+        type=Size(),
+        default=None,
+    ),
+    option(
+        "--checkpoint",
+        "Seconds between checkpoints of the pass.",
+        type=click.FloatRange(0),
+        default=60.0,
+    ),
+    option(
+        "--allow-pickle", "Read weights that are not safetensors; they can run code.", is_flag=True
+    ),
+    option("--trust-remote-code", "Run model code that comes with the weights.", is_flag=True),
+)
 collecting = several(
     option(
         "--subject",
@@ -139,22 +157,7 @@ collecting = several(
         default=8192,
     ),
     option("--batch-size", "Spans per forward pass.", type=click.IntRange(1), default=32),
-    option(
-        "--max-memory",
-        "What the collector may take beside the model, such as 2GB; more passes where it is little.",
-        type=Size(),
-        default=None,
-    ),
-    option(
-        "--checkpoint",
-        "Seconds between checkpoints of the collection.",
-        type=click.FloatRange(0),
-        default=60.0,
-    ),
-    option(
-        "--allow-pickle", "Read weights that are not safetensors; they can run code.", is_flag=True
-    ),
-    option("--trust-remote-code", "Run model code that comes with the weights.", is_flag=True),
+    passing,
 )
 running = several(
     option("--device", "Where models run: cpu, cuda, mps.", default="cpu"),
@@ -215,6 +218,18 @@ calling = several(
 explaining = several(
     option("--explainer", "Which explainer; see neuroexplain plugins.", default="ngram"),
     option("--set", "Setting of the explainer, key=value; may be repeated.", multiple=True),
+    option(
+        "--candidates",
+        "Explanations written per neuron; the best on the split select is scored on test.",
+        type=click.IntRange(1),
+        default=1,
+    ),
+    option(
+        "--revise",
+        "Times at most that an explanation is written anew from where it failed on select; kept if better there.",
+        type=click.IntRange(0),
+        default=0,
+    ),
 )
 scoring = several(
     option("--simulator", "Which simulator; the default fits the explainer.", default=None),
@@ -326,6 +341,8 @@ def explain_config(values: dict[str, Any]) -> ExplainConfig:
         base_url=server(values),
         llm_settings=llm_settings(values),
         seed=values["seed"],
+        candidates=values["candidates"],
+        revise=values["revise"],
     )
 
 

@@ -14,7 +14,9 @@ WAITING = 4
 INTERRUPTED = 130
 COUNTS = (
     "collected",
+    "prepared",
     "explained",
+    "tried",
     "simulated",
     "simulated in part",
     "reused",

@@ -21,12 +21,10 @@ from neuroexplain.cli import options
 def score(**values: Any) -> None:
     """Simulate explanations on held-out text and score them."""
     from neuroexplain.cli.running import report, run
-    from neuroexplain.registry import check, require_llm
-    from neuroexplain.runner import explain_and_score, neurons_of
+    from neuroexplain.runner import check_scoring, explain_and_score, neurons_of
 
     config = options.score_config(values)
-    check("simulator", config.simulator, config.settings)
-    require_llm("simulator", config.simulator, config.llm)
+    check_scoring(config)
 
     def work(current: Any) -> dict[str, Any]:
         collection = current.catalogue.collection(values["subject"])

@@ -69,6 +69,7 @@ def sweep(**values: Any) -> None:
     from neuroexplain.cli.running import end, run
     from neuroexplain.cli.table import print_summary
     from neuroexplain.runner import sweep as sweep_
+    from neuroexplain.tracks import first_score
 
     config = SweepConfig(
         collect=options.collect_config(values),
@@ -83,11 +84,9 @@ def sweep(**values: Any) -> None:
 
     def work(current: Any) -> dict[str, Any]:
         collection, explanations = sweep_(current, config)
+        simulator, scorer = first_score(config.score)
         found: dict[str, Any] = current.catalogue.summary(
-            collection,
-            explanations=explanations,
-            simulator=config.score.simulator,
-            scorer=config.score.scorers[0],
+            collection, explanations=explanations, simulator=simulator, scorer=scorer
         )
         return found
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from neuroexplain.cli.options import echo_json
+from neuroexplain.levels import printable
 
 if TYPE_CHECKING:
     from neuroexplain.estimating import Estimate
@@ -55,14 +56,14 @@ def rows_table(rows: Sequence[Any], title: str | None = None) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("explanation", overflow="fold")
     for row in rows:
-        # Explanations are model output: printed as text, never as markup.
+        # Explanations are model output: printed as text, never as markup or as what steers a terminal.
         table.add_row(
             row.neuron,
             number(row.score, row.reason or "-"),
             number(row.floor),
             number(row.null_mean),
             number(row.p_value),
-            Text(row.text),
+            Text(printable(row.text)),
         )
     return table
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from neuroexplain.collectors.layer import LayerState
 from neuroexplain.collectors.merge import merged
 from neuroexplain.collectors.part import Header, Part, writing
+from neuroexplain.collectors.pausing import CHECKPOINT_SECONDS, Clock, interruptible
 from neuroexplain.collectors.plan import Plan, Step, steps
 from neuroexplain.config import CollectConfig
 from neuroexplain.recorded import LayerCollection, TokenCorpus
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 Advance = Callable[[int, str], None]
 """Called with the tokens of every batch, and what is to be said about the pass."""
 
-CHECKPOINT_SECONDS = 60.0
-_CHECKPOINT_SHARE = 50
-"""A checkpoint that took a second is followed by at least so many without one."""
 _TIMED = 16
 """One batch of so many is timed."""
 
@@ -60,8 +56,8 @@ def collect_part(
     if part.finished:
         advance(_tokens(plan, [batch.spans for batch in shard]), "done before")
         return
-    meter, clock = _Meter(subject), _Clock(checkpoint)
-    with _sorters(subject) as pool, _interruptible() as interrupted, writing(part.folder):
+    meter, clock = _Meter(subject), Clock(checkpoint)
+    with _sorters(subject) as pool, interruptible() as interrupted, writing(part.folder):
         states = {
             layer: LayerState(layer, width, plan, part.spools[layer], pool=pool)
             for layer, width in header.widths.items()
@@ -176,26 +172,6 @@ class _Meter:
         return time.perf_counter()
 
 
-class _Clock:
-    """When the next checkpoint is due."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._next = time.monotonic() + seconds
-
-    @property
-    def due(self) -> bool:
-        return time.monotonic() >= self._next
-
-    @contextmanager
-    def measured(self) -> Iterator[None]:
-        """Take the time of a checkpoint: one that takes long is made less often."""
-        start = time.monotonic()
-        yield
-        took = time.monotonic() - start
-        self._next = time.monotonic() + max(self._seconds, _CHECKPOINT_SHARE * took)
-
-
 @contextmanager
 def _sorters(subject: Subject) -> Iterator[ThreadPoolExecutor | None]:
     """Threads that sort spans in beside an accelerator; on a processor the model has the cores."""
@@ -204,24 +180,3 @@ def _sorters(subject: Subject) -> Iterator[ThreadPoolExecutor | None]:
     else:
         with ThreadPoolExecutor() as pool:
             yield pool
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Let the first Ctrl-C or SIGTERM end the pass behind the current batch, and the second at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def note(_: int, __: Any) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

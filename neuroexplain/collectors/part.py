@@ -130,7 +130,7 @@ class Part:
     def save_split(self, split: int, states: Mapping[int, LayerState]) -> None:
         """Save the strongest spans of a split that has gone by."""
         for layer, state in states.items():
-            _write_arrays(self._top(split, layer), state.top())
+            write_arrays(self._top(split, layer), state.top())
 
     def finish(self, n_batches: int, states: Mapping[int, LayerState]) -> None:
         """Save the state after the last batch."""
@@ -149,16 +149,16 @@ class Part:
         n_batches, folder = newest
         split = int(json.loads((folder / _STATE).read_text(encoding="utf-8"))["split"])
         for layer, state in states.items():
-            state.restore(_read_arrays(folder / f"layer-{layer:04d}.npz"), split)
+            state.restore(read_arrays(folder / f"layer-{layer:04d}.npz"), split)
         return n_batches, split
 
     def state(self, layer: int) -> Arrays:
         """A layer's state at the end."""
-        return _read_arrays(self.folder / _DONE / f"layer-{layer:04d}.npz")
+        return read_arrays(self.folder / _DONE / f"layer-{layer:04d}.npz")
 
     def top(self, split: int, layer: int) -> Arrays:
         """The strongest spans of a layer and split."""
-        return _read_arrays(self._top(split, layer))
+        return read_arrays(self._top(split, layer))
 
     def remove(self) -> None:
         """Delete the folder."""
@@ -181,7 +181,7 @@ class Part:
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
             for layer, state in states.items():
-                _write_arrays(scratch / f"layer-{layer:04d}.npz", state.arrays())
+                write_arrays(scratch / f"layer-{layer:04d}.npz", state.arrays())
             _write_json(scratch / _STATE, {"n_batches": n_batches, "split": split})
             shutil.rmtree(target, ignore_errors=True)
             scratch.replace(target)
@@ -249,7 +249,8 @@ def writing(folder: Path) -> Iterator[None]:
         raise CollectError(f"{folder} cannot be written: {error.strerror}") from error
 
 
-def _write_arrays(path: Path, arrays: Arrays) -> None:
+def write_arrays(path: Path, arrays: Arrays) -> None:
+    """Write arrays to a file that is there as a whole or not at all."""
     scratch = path.with_suffix(".tmp")
     with writing(path.parent), scratch.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -263,7 +264,8 @@ def _write_json(path: Path, value: object) -> None:
     scratch.replace(path)
 
 
-def _read_arrays(path: Path) -> Arrays:
+def read_arrays(path: Path) -> Arrays:
+    """The arrays of a file."""
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 

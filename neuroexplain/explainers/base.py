@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
@@ -14,34 +14,64 @@ MAX_TEXT = 512
 """Characters; public catalogues refuse longer explanations."""
 
 
+CONSTANT = 1e-5
+"""A standard deviation below this share of the largest activation is rounding of other batches, not variation."""
 Want = Literal["look_alikes", "output_tokens", "ngrams"]
 """A part of the evidence that is made beforehand, for the explainers that name it in a class variable `wants`."""
 
 
 class Explainer(Protocol):
-    """Turns evidence into a hypothesis. May have `wants: ClassVar[frozenset[Want]]`, see `wants`."""
+    """Turns evidence into a hypothesis.
 
-    async def explain(self, evidence: Evidence, *, seed: int) -> Explanation:
+    May have `wants: ClassVar[frozenset[Want]]` and `instead: ClassVar[Mapping[Want, Want]]`, see `wants`.
+    """
+
+    async def explain(self, evidence: Evidence, *, seed: int, sample: int = 0) -> Explanation:
         """Write one explanation; a reply that cannot be used is an Explanation with a failure.
+
+        Args:
+            evidence: of the explain split, with the parts that it `wants`.
+            seed: of whatever is drawn.
+            sample: number of the candidate, where a neuron gets several; what asks a language model shows it other
+                evidence of the same neuron for each. Candidate 0 sees the strongest.
 
         Raises:
             LLMError: no reply could be had at all.
         """
 
 
-def wants(explainer: type[object]) -> frozenset[Want]:
-    """Parts of the evidence that an explainer needs, and that take a pass of their own to make."""
+def wants(explainer: type[object], lacking: Container[Want] = ()) -> frozenset[Want]:
+    """Parts of the evidence that an explainer needs, and that take a pass of their own to make.
+
+    Args:
+        explainer: its class variable `wants` names them; `instead` may say what it takes for one that there cannot be.
+        lacking: parts that there cannot be, as output tokens of an encoder.
+    """
     found: frozenset[Want] = getattr(explainer, "wants", frozenset())
-    return found
+    instead: Mapping[Want, Want] = getattr(explainer, "instead", {})
+    return frozenset(instead.get(want, want) if want in lacking else want for want in found)
+
+
+def looks_at(explainer: type[object]) -> frozenset[Want]:
+    """Parts of the evidence that an explainer uses where they are there: what it wants, and what it takes instead."""
+    return wants(explainer) | wants(explainer, lacking=get_args(Want))
 
 
 def dead(evidence: Evidence) -> Failure | None:
-    """The failure of a neuron that there is nothing to explain about; None for one that fires."""
-    if evidence.scale > 0:
+    """The failure of a neuron that there is nothing to explain about; None for one that fires on some tokens only."""
+    statistics = evidence.statistics
+    if not evidence.scale > 0:
+        message = "the neuron never fires on this side in the explain split"
+    elif statistics.std <= CONSTANT * max(abs(statistics.max), abs(statistics.min)):
+        message = "the neuron is the same on every token"
+    else:
         return None
-    return Failure(
-        "explain", "dead_neuron", "the neuron never fires on this side in the explain split"
-    )
+    return Failure("explain", "dead_neuron", message)
+
+
+def phrases(evidence: Evidence) -> list[str]:
+    """The n-grams by themselves to which the neuron responds on this side, strongest first."""
+    return [ngram.text for ngram in evidence.ngrams if ngram.mean_response > 0]
 
 
 def levels(activations: Floats, evidence: Evidence) -> Floats:

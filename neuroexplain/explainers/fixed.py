@@ -20,7 +20,7 @@ class Fixed:
         if not self.text.strip():
             raise ValueError("text is empty")
 
-    async def explain(self, evidence: Evidence, *, seed: int) -> Explanation:
+    async def explain(self, evidence: Evidence, *, seed: int, sample: int = 0) -> Explanation:
         """Return the text."""
         return Explanation(
             neuron=evidence.neuron,

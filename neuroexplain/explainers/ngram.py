@@ -42,7 +42,7 @@ class Ngrams:
         if self.orders < 1 or self.size < 1 or self.prior < 0:
             raise ValueError("orders and size must be at least 1, prior at least 0")
 
-    async def explain(self, evidence: Evidence, *, seed: int) -> Explanation:
+    async def explain(self, evidence: Evidence, *, seed: int, sample: int = 0) -> Explanation:
         """Choose the n-grams whose mean level departs most from what the shorter n-gram inside them predicts."""
         failure = dead(evidence)
         if failure is not None:

@@ -27,7 +27,7 @@ class TokenTable:
         if self.size < 1:
             raise ValueError("size must be at least 1")
 
-    async def explain(self, evidence: Evidence, *, seed: int) -> Explanation:
+    async def explain(self, evidence: Evidence, *, seed: int, sample: int = 0) -> Explanation:
         """Average the explain split's activations by token id, each span weighted by what it stands for."""
         failure = dead(evidence)
         if failure is not None:

@@ -13,7 +13,7 @@ from neuroexplain.calls import Reply as Reply
 from neuroexplain.records import Floats
 from neuroexplain.templates import Message, messages_json, prompt_sha256
 
-Purpose = Literal["explain", "simulate", "repair", "probe"]
+Purpose = Literal["explain", "revise", "simulate", "score", "repair", "probe"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class Request:
     """Number of the sample among several of the same prompt; keeps their ledger entries apart."""
     schema: str | None = None
     """JSON schema of the reply, as JSON. A server that knows none is asked for JSON, or for text: the reader stays strict."""
+    top_logprobs: int = 0
+    """Most probable tokens that are wanted where the reply begins. The reply's text is then these with their log probabilities,
+    see `alternatives`, and no more of it is written; a server that gives fewer is asked for those."""
 
     @cached_property
     def messages_json(self) -> str:
@@ -43,7 +46,14 @@ class Request:
 
     def as_json(self) -> str:
         """All that decides the reply, as JSON in one form."""
-        settings = _settings(self.max_tokens, self.temperature, self.seed, self.sample, self.schema)
+        settings = _settings(
+            self.max_tokens,
+            self.temperature,
+            self.seed,
+            self.sample,
+            self.schema,
+            self.top_logprobs,
+        )
         return f'{settings[:-1]},"messages":{self.messages_json}}}'
 
     def sha256(self, model: str) -> str:
@@ -98,18 +108,23 @@ class MarkedRequest:
 
 @lru_cache(256)
 def _settings(
-    max_tokens: int, temperature: float, seed: int, sample: int, schema: str | None
+    max_tokens: int,
+    temperature: float,
+    seed: int,
+    sample: int,
+    schema: str | None,
+    top_logprobs: int,
 ) -> str:
     """What decides a reply beside the messages; the same for thousands of requests."""
-    return _canonical(
-        {
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "seed": seed,
-            "sample": sample,
-            "schema": schema,
-        }
-    )
+    settings = {
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "seed": seed,
+        "sample": sample,
+        "schema": schema,
+    }
+    # Only where it is asked for: what ledgers hold of other requests keeps its address.
+    return _canonical(settings | ({"top_logprobs": top_logprobs} if top_logprobs else {}))
 
 
 def _canonical(body: Mapping[str, Any]) -> str:
@@ -132,7 +147,7 @@ class LLM(Protocol):
         """What makes two models the same for the ledger: the spec and the endpoint, or the weights' hash."""
 
     async def chat(self, request: Request) -> Reply:
-        """Answer one chat.
+        """Answer one chat; where `top_logprobs` are asked for, by what could have begun the reply.
 
         Raises:
             LLMPermanentError: the call can never succeed, and others like it cannot either.
@@ -194,3 +209,15 @@ class ScoresText(Protocol):
 
     async def single_tokens(self, candidates: Sequence[str]) -> list[bool]:
         """Which of some answers are one token of this model."""
+
+
+@runtime_checkable
+class GivesAlternatives(Protocol):
+    """Servers of which it is found out whether their replies come with alternatives, as `top_logprobs` wants them."""
+
+    def check_alternatives(self) -> None:
+        """Refuse servers whose replies come with none.
+
+        Raises:
+            LLMPermanentError: one of them is such.
+        """

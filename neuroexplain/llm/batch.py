@@ -93,4 +93,5 @@ def request_of(waiting: Waiting) -> Request:
         seed=body["seed"],
         sample=body["sample"],
         schema=body["schema"],
+        top_logprobs=body.get("top_logprobs", 0),
     )

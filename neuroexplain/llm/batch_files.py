@@ -186,7 +186,7 @@ def read_results(path: Path, start: int, *, lines: int = 500) -> Iterator[Piece]
             try:
                 if line.strip():
                     answers.append(_answer(line))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 problems.append(f"{path}, line {number}: {_why(error)}")
             if len(answers) + len(problems) == lines:
                 yield Piece(tuple(answers), tuple(problems), read)
@@ -204,13 +204,14 @@ def _blocks(file: Any, until: int) -> Iterator[bytes]:
 def _whole(line: bytes) -> bool:
     try:
         json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
 
 def _why(error: Exception) -> str:
-    return "no JSON" if isinstance(error, ValueError) else "no `custom_id`, `response` and `error`"
+    unread = isinstance(error, (ValueError, RecursionError))
+    return "no JSON" if unread else "no `custom_id`, `response` and `error`"
 
 
 def _answer(line: bytes) -> Answer:

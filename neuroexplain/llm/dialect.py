@@ -14,6 +14,10 @@ Form = Literal["json_schema", "json_object", "text"]
 FORMS: tuple[Form, ...] = ("json_schema", "json_object", "text")
 """What a server can be held to, the strictest first; the reader of the reply is strict in any case."""
 _OPTIONAL = ("max_completion_tokens", "temperature", "seed", "response_format")
+TOP = 20
+"""Alternatives to a token that most servers give, at most."""
+FEWEST = 5
+"""Alternatives than which no server is asked for fewer: they would say too little."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,22 @@ class Dialect:
     cap: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     """What it calls the limit of a reply's tokens; older servers know the second only, newer models the first."""
     form: Form = "json_schema"
+    top: int | None = None
+    """Alternatives to a token that it gives at most; None where that is not known."""
 
     def encoded(
         self, model: str, request: Request, extra: Mapping[str, Any] | None = None
     ) -> bytes:
         """The whole body of a chat request, as it is sent; see `body`."""
-        bare = (request.max_tokens, request.temperature, request.seed, request.sample)
-        settings = _settings(self, model, bare, request.schema, json.dumps(extra or {}))
+        bare = (
+            request.max_tokens,
+            request.temperature,
+            request.seed,
+            request.sample,
+            request.schema,
+            request.top_logprobs,
+        )
+        settings = _settings(self, model, bare, json.dumps(extra or {}))
         return f'{settings[:-1]}, "messages": {request.messages_json}}}'.encode()
 
     def body(
@@ -53,6 +66,9 @@ class Dialect:
         }
         if request.schema is not None and self.form != "text":
             body["response_format"] = self._format(request.schema)
+        if request.top_logprobs:
+            body["logprobs"] = True
+            body["top_logprobs"] = min(request.top_logprobs, self.top or request.top_logprobs)
         for name in self.refused & body.keys():
             del body[name]
         return body | dict(extra or {})
@@ -67,7 +83,9 @@ class Dialect:
         self, body: Mapping[str, Any], extra: Mapping[str, Any] | None = None
     ) -> list[str]:
         """What of a body may be left out or put otherwise: not what the user gave, which would come back."""
-        return [name for name in _OPTIONAL if name in body and name not in (extra or {})]
+        fewer = ("top_logprobs",) if body.get("top_logprobs", 0) > FEWEST else ()
+        names = (*fewer, *_OPTIONAL)
+        return [name for name in names if name in body and name not in (extra or {})]
 
     def without(self, name: str) -> Dialect:
         """The dialect of a server that has refused a parameter."""
@@ -75,6 +93,8 @@ class Dialect:
             return replace(self, cap="max_tokens")
         if name == "response_format":
             return replace(self, form=FORMS[FORMS.index(self.form) + 1])
+        if name == "top_logprobs":
+            return replace(self, top=(self.top or TOP) // 2)
         return replace(self, refused=self.refused | {name})
 
 
@@ -82,11 +102,9 @@ class Dialect:
 def _settings(
     dialect: Dialect,
     model: str,
-    bare: tuple[int, float, int, int],
-    schema: str | None,
+    bare: tuple[int, float, int, int, str | None, int],
     extra: str,
 ) -> str:
     """A body without messages as JSON; the same for thousands of requests."""
-    max_tokens, temperature, seed, sample = bare
-    request = Request((), "explain", max_tokens, temperature, seed, sample, schema)
+    request = Request((), "explain", *bare)
     return json.dumps(dialect.body(model, request, json.loads(extra)))

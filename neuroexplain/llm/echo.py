@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 from neuroexplain.errors import NeuroexplainError
-from neuroexplain.llm.replies import Response
+from neuroexplain.llm.alternatives import ROUNDING
+from neuroexplain.llm.replies import Response, used
+
+_NO_ECHO = (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading data of another shape raises."""
 
 
 class NoEchoError(NeuroexplainError):
-    """A server does not give the probabilities of a text, or not in a way that can be read."""
+    """A server does not give the probabilities of a text, or not in a way that can be read; `raw` is what it gives."""
+
+    raw: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,10 +94,11 @@ def read_echo(response: Response) -> Echo:
         alternatives = tuple(
             {str(token): float(p) for token, p in (top or {}).items()} for top in tops
         )
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except _NO_ECHO:
         raise NoEchoError("no probabilities came back for the text that was sent") from None
     if not len(tokens) == len(logprobs) == len(alternatives):
         raise NoEchoError("not as many probabilities came back as tokens")
-    usage = data.get("usage") if isinstance(data, dict) else None
-    count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    return Echo(tokens, logprobs, alternatives, count if isinstance(count, int) else None)
+    listed = chain(logprobs, *(top.values() for top in alternatives))
+    if not all(p is None or p <= ROUNDING for p in listed):  # NaN is not either
+        raise NoEchoError("what came back are no log probabilities")
+    return Echo(tokens, logprobs, alternatives, used(data).prompt)

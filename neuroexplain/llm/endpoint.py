@@ -99,7 +99,7 @@ class Endpoint:
         if dialect != self.dialect:  # learnt only now that the server has taken the request
             log.info("%s at %s: %s", self.model, self.url, dialect)
             self.dialect = dialect
-        return replies.completion(response)
+        return replies.completion(response, top_logprobs=request.top_logprobs > 0)
 
     async def failure(self, response: Response) -> LLMError:
         """The error that a response of status 400 or more means; an unknown model is told from a wrong path."""

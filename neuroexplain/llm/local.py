@@ -16,6 +16,7 @@ from neuroexplain.errors import (
     LLMUnavailableError,
     StoppingError,
 )
+from neuroexplain.llm import alternatives
 from neuroexplain.llm.base import Reply, Request
 from neuroexplain.llm.local_batches import Batches, Chat, Marked, Written
 from neuroexplain.llm.local_calls import Calls
@@ -106,7 +107,7 @@ class LocalLLM:
     async def chat(self, request: Request) -> Reply:
         """Answer one chat: greedy at temperature 0, else sampled with the request's seed.
 
-        `finish_reason` is `length` where the reply was cut at `max_tokens` or at the model's end.
+        Log probabilities are those of the whole vocabulary, whatever the temperature. `finish_reason` is `length` where the reply was cut at `max_tokens` or at the model's end.
 
         Raises:
             LLMReplyError: the prompt does not fit the model, or is empty.
@@ -118,15 +119,17 @@ class LocalLLM:
         prompt = tuple(self._chat_ids(request.messages))
         if not prompt:
             raise LLMReplyError("the prompt is empty")
-        room = self._room(len(prompt), "prompt")
+        room, top = self._room(len(prompt), "prompt"), request.top_logprobs
         most = request.max_tokens if room is None else min(request.max_tokens, room)
+        if top:
+            most = 1  # it is not read, and needs no room of its own
         written = Written([], stopped=False)
         if most > 0:
             seed = request.seed + request.sample
-            chat = Chat(prompt, most, request.temperature, seed, self._stops)
+            chat = Chat(prompt, most, request.temperature, seed, self._stops, top)
             written = await self._calls.answer(chat)
         return Reply(
-            text=self._tokenizer.decode(written.ids, skip_special_tokens=True),
+            text=self._text(written, first=top > 0),
             prompt_tokens=len(prompt),
             completion_tokens=len(written.ids),
             latency_ms=(time.perf_counter() - start) * 1000,
@@ -178,6 +181,12 @@ class LocalLLM:
         self._calls.refuse(lambda: LLMUnavailableError(f"{self.spec} was closed"))
         await self._calls.close()
         self._batches.prefixes.clear()
+
+    def _text(self, written: Written, *, first: bool) -> str:
+        if first:
+            return alternatives.written((self._tokenizer.decode([i]), p) for i, p in written.first)
+        text: str = self._tokenizer.decode(written.ids, skip_special_tokens=True)
+        return text
 
     def _room(self, length: int, what: str) -> int | None:
         """Tokens that still fit behind `length` ones; None where the model has no limit."""

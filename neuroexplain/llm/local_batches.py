@@ -48,6 +48,8 @@ class Written(NamedTuple):
     ids: list[int]
     stopped: bool
     """Whether the model itself ended it."""
+    first: tuple[tuple[int, float], ...] = ()
+    """The most probable tokens where it begins, with their log probabilities."""
 
 
 @dataclass(eq=False)
@@ -60,6 +62,9 @@ class Chat(Call[Written]):
     seed: int
     stops: set[int]
     """Tokens that end the reply and are no part of it."""
+    top: int = 0
+    """Most probable tokens that are wanted where the reply begins."""
+    first: tuple[tuple[int, float], ...] = field(default=(), init=False)
     reply: list[int] = field(default_factory=list, init=False)
     generator: torch.Generator = field(init=False)
 
@@ -233,6 +238,8 @@ class Batches:
             if not finite[row]:
                 chat.answer.set_exception(self._not_finite())
                 continue
+            if chat.top and not chat.reply:
+                chat.first = _most_probable(logits[row], chat.top)
             token: int = best[row]
             if chat.temperature != 0:
                 shares = torch.softmax(logits[row] / chat.temperature, dim=-1).cpu()
@@ -240,7 +247,7 @@ class Batches:
             if token not in chat.stops:
                 chat.reply.append(token)
             if token in chat.stops or len(chat.reply) == chat.most:
-                chat.answer.set_result(Written(chat.reply, token in chat.stops))
+                chat.answer.set_result(Written(chat.reply, token in chat.stops, chat.first))
             else:
                 going.append(row)
         return going
@@ -266,6 +273,14 @@ class Batches:
 
     def _not_finite(self) -> LLMPermanentError:
         return LLMPermanentError(f"{self._spec} computed NaN or infinity; try --dtype float32")
+
+
+def _most_probable(logits: Tensor, count: int) -> tuple[tuple[int, float], ...]:
+    """Tokens with their log probabilities, from [vocabulary] logits."""
+    import torch
+
+    found = torch.log_softmax(logits, dim=-1).topk(min(count, len(logits)))
+    return tuple(zip(found.indices.tolist(), found.values.tolist(), strict=True))
 
 
 def common(texts: Sequence[Ids]) -> int:

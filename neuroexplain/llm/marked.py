@@ -34,7 +34,8 @@ async def marked(endpoint: Endpoint, request: MarkedRequest) -> Completion:
     try:
         found = await echo(endpoint, request.text, request.top)
     except NoEchoError as error:
-        raise LLMReplyError(f"{endpoint.url}: {error}", reason="no_logprobs") from None
+        why = f"{endpoint.url}: {error}"
+        raise LLMReplyError(why, raw=error.raw, reason="no_logprobs") from None
     places = _places(found, request, endpoint.url)
     rows = [_row(found.alternatives[place], request.answers, endpoint.url) for place in places]
     return Completion(json.dumps(rows), Usage(found.prompt_tokens, 0), "stop", None)

@@ -262,6 +262,19 @@ class OpenAIChat:
         if wrong is not None:
             raise LLMPermanentError(wrong, whole_server=True)
 
+    def check_alternatives(self) -> None:
+        """Refuse to ask servers for alternatives to a reply's tokens that give none; what was not tried is not refused.
+
+        Raises:
+            LLMPermanentError: the message says which of them it is.
+        """
+        for url, found in self.capabilities.items():
+            if not found.logprobs:
+                raise LLMPermanentError(
+                    f"{url} gives no log probabilities with its replies; use another simulator, such as sparse",
+                    whole_server=True,
+                )
+
     def _check_model(self, endpoint: Endpoint, found: Completion) -> None:
         """Say once that a server answers in another model's name; which one it was is in the ledger."""
         served = found.served_model

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from neuroexplain.errors import LLMError, LLMPermanentError, LLMReplyError, LLMUnavailableError
 from neuroexplain.llm import replies
 from neuroexplain.llm.base import Request
-from neuroexplain.llm.dialect import Form
+from neuroexplain.llm.dialect import FEWEST, TOP, Form
 from neuroexplain.llm.echo import Echo, NoEchoError, read_echo
 from neuroexplain.llm.endpoint import Endpoint
 from neuroexplain.llm.replies import Completion, Response
@@ -63,19 +63,21 @@ class Capabilities:
     """What is wrong with them, where something is."""
     top: int = 0
     """Alternatives that it gives at every place of a text, of those that were asked for."""
+    top_logprobs: int = 0
+    """The same of a reply's tokens."""
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self) | {"refused": list(self.refused)}
 
 
-async def probe(endpoint: Endpoint, *, texts: bool, top: int = 20) -> Capabilities:
+async def probe(endpoint: Endpoint, *, texts: bool, top: int = TOP) -> Capabilities:
     """Find out what a server can do; its dialect is set accordingly.
 
     Args:
         endpoint: the server.
         texts: whether the probabilities of a text's own tokens are wanted.
-        top: alternatives that will be asked for at every place of a text.
+        top: alternatives that will be asked for at every place of a text, or of a reply.
 
     Raises:
         LLMPermanentError: it refuses every chat.
@@ -83,9 +85,11 @@ async def probe(endpoint: Endpoint, *, texts: bool, top: int = 20) -> Capabiliti
     """
     form = await _form(endpoint)
     endpoint.dialect = replace(endpoint.dialect, form=form)
-    found = await _chat(endpoint)
+    found = await _chat(endpoint, top)
     if found["cap"] == "max_tokens":
         endpoint.dialect = replace(endpoint.dialect, cap="max_tokens")
+    if 0 < found["top_logprobs"] < top:
+        endpoint.dialect = replace(endpoint.dialect, top=found["top_logprobs"])
     alignment, why, alternatives = "not asked", "", 0
     if texts:
         alignment, why, alternatives = await _alignment(endpoint, top)
@@ -134,7 +138,7 @@ async def _kept(
         return False
     try:
         data = json.loads(reply.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return reply.finish_reason == "length"
     if wanted is None:
         return isinstance(data, dict)
@@ -148,13 +152,13 @@ async def _twice(endpoint: Endpoint, request: Request) -> Completion:
     return await endpoint.chat(request, probe=True)
 
 
-async def _chat(endpoint: Endpoint) -> dict[str, Any]:
+async def _chat(endpoint: Endpoint, top: int) -> dict[str, Any]:
     """What comes of a chat with a short limit, two replies and alternatives to every token."""
     request = Request((Message("user", render("probe/length.jinja")),), "probe", CAP)
     dialect = endpoint.dialect
     body = dialect.body(endpoint.model, request)
     body["messages"] = [{"role": m.role, "content": m.text} for m in request.messages]
-    body |= {"n": 2, "logprobs": True, "top_logprobs": 2}
+    body |= {"n": 2, "logprobs": True, "top_logprobs": top}
     if "temperature" in body:
         body["temperature"] = (
             1.0  # two replies at 0 would be the same one, which is refused by some
@@ -169,11 +173,13 @@ async def _chat(endpoint: Endpoint) -> dict[str, Any]:
             cap = "max_tokens" if _is_cut(response) else "none"
     data = json.loads(response.body)
     served = replies.at(data, "model")
-    top = replies.at(data, "choices", 0, "logprobs", "content", 0, "top_logprobs")
+    listed = replies.at(data, "choices", 0, "logprobs", "content", 0, "top_logprobs")
+    alternatives = len(listed) if isinstance(listed, list) else 0
     return {
         "cap": cap,
         "refused": refused,
-        "logprobs": bool(top),
+        "logprobs": alternatives > 0,
+        "top_logprobs": alternatives,
         "n": _count(data) == 2,
         "usage": replies.used(data).completion is not None,
         "served_model": served if isinstance(served, str) else None,
@@ -181,9 +187,9 @@ async def _chat(endpoint: Endpoint) -> dict[str, Any]:
 
 
 async def _insist(endpoint: Endpoint, body: dict[str, Any]) -> tuple[Response, frozenset[str]]:
-    """Send a chat, leaving out one parameter after the other that the server refuses."""
+    """Send a chat, leaving out one parameter after the other that the server refuses, or asking for fewer alternatives."""
     refused: set[str] = set()
-    optional = ["logprobs", "top_logprobs", "n", "max_completion_tokens", "temperature", "seed"]
+    optional = ["top_logprobs", "logprobs", "n", "max_completion_tokens", "temperature", "seed"]
     while True:
         response = await endpoint.send(
             "POST", "/chat/completions", json.dumps(body).encode(), probe=True
@@ -195,8 +201,11 @@ async def _insist(endpoint: Endpoint, body: dict[str, Any]) -> tuple[Response, f
         name = replies.refused_parameter(response, [o for o in optional if o in body])
         if name is None:
             raise await endpoint.failure(response)
-        refused.add(name)
         value = body.pop(name)
+        if name == "top_logprobs" and value > FEWEST:
+            body[name] = value // 2
+            continue
+        refused.add(name)
         if name == "logprobs":
             body.pop("top_logprobs", None)
         if name == "max_completion_tokens":
@@ -263,7 +272,11 @@ async def echo(endpoint: Endpoint, text: str, top: int, *, probe: bool = False) 
             raise
         # Servers are known that fail where nothing is to be generated.
         response = await _complete(endpoint, text, 1, echo=True, top=top, probe=probe)
-    return read_echo(response).spelling(text)
+    try:
+        return read_echo(response).spelling(text)
+    except NoEchoError as error:
+        error.raw = response.body
+        raise
 
 
 async def _complete(

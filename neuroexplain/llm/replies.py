@@ -1,7 +1,8 @@
 """What a server's HTTP response means: a completion, or the one error that says what went wrong.
 
     200  a completion, whole or cut at the token limit          LLMReplyError: no choices, no text, a refusal, a filter
-                                                                LLMPermanentError: a web page, an error object
+                                                                LLMPermanentError: a web page, an error object, no log
+                                                                probabilities where they are asked for
                                                                 LLMUnavailableError: JSON that breaks off
     4xx, 429 insufficient_quota                                 LLMPermanentError
     4xx and 5xx that say the prompt is too long, 413            LLMReplyError
@@ -22,12 +23,17 @@ from typing import Any
 
 from neuroexplain.calls import Usage
 from neuroexplain.errors import LLMError, LLMPermanentError, LLMReplyError, LLMUnavailableError
+from neuroexplain.levels import printable
+from neuroexplain.llm import alternatives
 from neuroexplain.llm.retry import retry_after
 
 _TRY_AGAIN = (408, 409, 425, 429)
 _OVERLOAD = (429, 503, 529)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SAID = 300  # characters of a server's own words in a message
+_NO_JSON = (ValueError, RecursionError)
+_ABSURD = 2**31
+"""No count of tokens; sums of such would not fit the ledger."""
 # How OpenAI and llama.cpp mark a prompt that the model cannot hold; others only say it.
 _TOO_LONG_CODES = ("context_length_exceeded", "exceed_context_size_error")
 _TOO_LONG_WORDS = re.compile(
@@ -57,6 +63,7 @@ class Completion:
     """The useful part of a chat completion."""
 
     text: str
+    """What was said; or what could have begun it, as by `alternatives`."""
     usage: Usage
     finish_reason: str
     """`length` where the text was cut off at the token limit."""
@@ -64,12 +71,16 @@ class Completion:
     """The model's name in the answer."""
 
 
-def completion(response: Response) -> Completion:
+def completion(response: Response, *, top_logprobs: bool = False) -> Completion:
     """Read a response with a status below 300.
+
+    Args:
+        response: what came.
+        top_logprobs: whether alternatives to the reply's first token were asked for, in place of the reply.
 
     Raises:
         LLMReplyError: it holds no answer to this request.
-        LLMPermanentError: it is no completion at all.
+        LLMPermanentError: it is no completion at all, or the server gives no log probabilities.
         LLMUnavailableError: it breaks off, or reports an error that may pass.
     """
     url, raw = response.url, response.body
@@ -84,20 +95,34 @@ def completion(response: Response) -> Completion:
         raise LLMReplyError(
             f"{url} answered without choices", raw=raw, reason="no_choices", usage=usage
         )
-    reason = choice.get("finish_reason") or "stop"
-    text = _text(choice, reason, response, usage)
+    reason = choice.get("finish_reason")
+    if not isinstance(reason, str) or not reason:
+        reason = "stop"
+    _require_willing(choice, reason, response, usage)
+    text = (
+        _alternatives(choice, response, usage)
+        if top_logprobs
+        else _text(choice, reason, response, usage)
+    )
     served = at(data, "model")
     return Completion(text, usage, reason, served if isinstance(served, str) else None)
 
 
-def _text(choice: dict[str, Any], reason: str, response: Response, usage: Usage) -> str:
-    text, refusal = at(choice, "message", "content"), at(choice, "message", "refusal")
-    url, why = response.url, ""
+def _require_willing(choice: dict[str, Any], reason: str, response: Response, usage: Usage) -> None:
+    refusal, url = at(choice, "message", "refusal"), response.url
     if refusal:
         code, why = "refusal", f"the model at {url} refused: {_line(str(refusal))}"
     elif reason == "content_filter":
         code, why = "filtered", f"{url} filtered the reply (content_filter)"
-    elif not isinstance(text, str) or (not text and reason == "length"):
+    else:
+        return
+    raise LLMReplyError(why, raw=response.body, reason=code, usage=usage)
+
+
+def _text(choice: dict[str, Any], reason: str, response: Response, usage: Usage) -> str:
+    text = at(choice, "message", "content")
+    url, why = response.url, ""
+    if not isinstance(text, str) or (not text and reason == "length"):
         # Models that think before they write can spend the whole limit on it.
         code = "truncated" if reason == "length" else "no_text"
         advice = "; raise max_tokens" if reason == "length" else ""
@@ -108,6 +133,31 @@ def _text(choice: dict[str, Any], reason: str, response: Response, usage: Usage)
         raise LLMReplyError(why, raw=response.body, reason=code, usage=usage)
     assert isinstance(text, str)
     return text
+
+
+def _alternatives(choice: dict[str, Any], response: Response, usage: Usage) -> str:
+    """What could have begun the reply, with log probabilities."""
+    content, url = at(choice, "logprobs", "content"), response.url
+    if not isinstance(content, list):
+        raise LLMPermanentError(
+            f"{url} gives no log probabilities with its replies; use another simulator, such as sparse",
+            raw=response.body,
+        )
+    listed = at(content, 0, "top_logprobs")
+    pairs = [
+        (token, p)
+        for entry in (listed if isinstance(listed, list) else [])
+        for token, p in [(at(entry, "token"), at(entry, "logprob"))]
+        if isinstance(token, str) and alternatives.is_logprob(p)
+    ]
+    if not pairs:
+        raise LLMReplyError(
+            f"{url} answered without alternatives to the first token",
+            raw=response.body,
+            reason="no_logprobs",
+            usage=usage,
+        )
+    return alternatives.written(pairs)
 
 
 def used(data: Any) -> Usage:
@@ -123,13 +173,14 @@ def used(data: Any) -> Usage:
 
 def _count(usage: Any, *path: str) -> int | None:
     count = at(usage, *path)
-    return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
+    counted = isinstance(count, int) and not isinstance(count, bool)
+    return count if counted and 0 <= count < _ABSURD else None
 
 
 def _json(response: Response) -> Any:
     try:
         return json.loads(response.body)
-    except ValueError:
+    except _NO_JSON:
         pass
     kind = response.headers.get("content-type", "no content type").partition(";")[0].strip()
     if "json" in kind.lower():
@@ -239,7 +290,7 @@ def model_ids(response: Response) -> list[str]:
     """Names from a server's list of models; empty where it gave none."""
     try:
         data = json.loads(response.body)
-    except ValueError:
+    except _NO_JSON:
         return []
     entries = at(data, "data")
     ids = [at(entry, "id") for entry in entries] if isinstance(entries, list) else []
@@ -252,7 +303,7 @@ def said(body: str) -> str:
     if message is None:
         try:
             message = json.dumps(json.loads(body))
-        except ValueError:
+        except _NO_JSON:
             message = "" if "<" in body[:100] else body
     return _line(message)
 
@@ -261,7 +312,7 @@ def field(body: str, name: str) -> str | None:
     """A text of an error body, from `{"error": {name: ...}}` or `{name: ...}`."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except _NO_JSON:
         return None
     for found in (at(data, "error", name), at(data, name)):
         if isinstance(found, str):
@@ -282,7 +333,7 @@ def at(data: Any, *path: str | int) -> Any:
 
 
 def _line(text: str) -> str:
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= _SAID else f"{line[:_SAID]}…"
 
 

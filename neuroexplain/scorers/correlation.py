@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from neuroexplain.records import HeldOutSpan
 from neuroexplain.registry import register
 from neuroexplain.scorers.alignment import Terms
 from neuroexplain.scorers.statistics import Array, pearson, pearson_terms, variances
+from neuroexplain.scorers.summed import Summed
 
 
 @register("scorer", "correlation")
 @dataclass(frozen=True)
-class Correlation:
+class Correlation(Summed):
     """Pearson's r of simulated and true activations, every span weighted by the spans it stands for."""
 
     name: ClassVar[str] = "correlation"
@@ -24,15 +24,11 @@ class Correlation:
         """Those of Pearson's six sums."""
         return pearson_terms
 
-    def weight(self, span: HeldOutSpan) -> float:
-        """One over the span's inclusion probability."""
-        return span.weight
-
-    def values(self, sums: Array) -> Array:
+    def of(self, sums: Array) -> Array:
         """Pearson's r."""
         return pearson(sums)
 
-    def reason(self, sums: Array) -> str:
+    def why(self, sums: Array) -> str:
         """A neuron that never varies here is dead; else the simulation is constant."""
         _, truth = variances(sums)
         return "dead_neuron" if not truth > 0 else "constant_simulation"

@@ -5,6 +5,8 @@ All of them look at natural frequency when the weights are inverse inclusion pro
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,6 +56,73 @@ def _variances(means: Array) -> Array:
     return np.where(variance > _CONSTANT * square, variance, 0.0)
 
 
+def spread(sums: Array) -> Array:
+    """Weighted sum of (x - mean x)^2 from the sums of 1, x and xx [..., 3 or more]; exactly 0 where x is constant."""
+    weight = np.maximum(sums[..., 0], np.finfo(np.float64).tiny)
+    mean, square = sums[..., 1] / weight, sums[..., 2] / weight
+    variance = square - mean * mean
+    return np.where(variance > _CONSTANT * square, variance * sums[..., 0], 0.0)
+
+
+def around_median(values: Array, weights: Array) -> Array:
+    """Weighted sum of |x - median x| for several weightings.
+
+    Args:
+        values: [item].
+        weights: [item, weighting].
+
+    Returns:
+        [weighting]; 0 where x is constant or nothing has weight.
+    """
+    if not len(values):
+        return np.zeros(weights.shape[1])
+    order = np.argsort(values, kind="stable")
+    x, w = values[order, None], weights[order]
+    below, product = np.cumsum(w, axis=0), np.cumsum(w * x, axis=0)
+    # The first value up to which half of the weight lies.
+    place = np.argmax(below >= below[-1:] / 2, axis=0)
+    columns = np.arange(weights.shape[1])
+    median, under, sum_under = x[place, 0], below[place, columns], product[place, columns]
+    found = median * under - sum_under + (product[-1] - sum_under) - median * (below[-1] - under)
+    # What is left of sums that cancel is rounding.
+    return np.where(found > _CONSTANT * np.abs(w * x).sum(axis=0), found, 0.0)
+
+
+def average_precision(scores: Array, positive: NDArray[np.bool_], weights: Array) -> Array:
+    """Area under the precision-recall curve by steps, items of equal score taken together.
+
+    Args:
+        scores: [ranking, item].
+        positive: [item].
+        weights: [item, weighting].
+
+    Returns:
+        [ranking, weighting]; NaN where no positive item has weight.
+    """
+    found = np.empty((len(scores), weights.shape[1]))
+    for row, ranking in enumerate(scores):
+        order = np.argsort(-ranking, kind="stable")
+        ends = np.append(np.flatnonzero(np.diff(ranking[order])), len(order) - 1)
+        w = weights[order]
+        true = np.cumsum(w * positive[order, None], axis=0)[ends]
+        every = np.cumsum(w, axis=0)[ends]
+        precision = np.divide(true, every, out=np.zeros_like(true), where=every > 0)
+        gained = np.diff(true, axis=0, prepend=0.0)
+        found[row] = _ratio((precision * gained).sum(axis=0), true[-1])
+    return found
+
+
+def confusions(predicted: NDArray[np.bool_], true: NDArray[np.bool_], weights: Array) -> Array:
+    """Confusions [prediction, weighting, 4] of predictions [prediction, item] under weights [item, weighting]."""
+    cells = (predicted & true, predicted & ~true, ~predicted & true, ~predicted & ~true)
+    return np.stack([cell @ weights for cell in cells], axis=-1)
+
+
+def accuracy(counts: Array) -> Array:
+    """Share that is right from a confusion [..., 4]; high for whoever never expects what is rare."""
+    return _ratio(counts[..., 0] + counts[..., 3], counts.sum(axis=-1))
+
+
 def quantile(ordered: Array, share: float) -> float:
     """A quantile of ascending values as `np.quantile` has it, which takes longer to find its way."""
     place = share * (len(ordered) - 1)
@@ -63,6 +132,13 @@ def quantile(ordered: Array, share: float) -> float:
     part = place - before
     between = low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
     return float(between)
+
+
+@lru_cache(maxsize=64)
+def resamples(n: int, times: int, seed: int) -> Array:
+    """For a bootstrap: how often every one of n things is drawn, [thing, resample]."""
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=times)
+    return np.ascontiguousarray(counts.T, np.float64)
 
 
 def confusion(

@@ -12,10 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from neuroexplain.errors import PluginError
+from neuroexplain.errors import LLMReplyError, PluginError
 from neuroexplain.levels import MAX_LEVEL, escape
 from neuroexplain.llm.base import LLM, AnswersMarked
-from neuroexplain.records import Explanation, Simulation, SpanSimulation, TokenSpan
+from neuroexplain.records import Explanation, Failure, Simulation, SpanSimulation, TokenSpan
 from neuroexplain.registry import chosen, register
 from neuroexplain.templates import examples, render, template_hash
 
@@ -49,7 +49,13 @@ class LogprobSimulator:
         return template_hash(TEMPLATE, EXAMPLES)
 
     async def simulate(self, explanation: Explanation, spans: Sequence[TokenSpan]) -> Simulation:
-        """Run one pass per span; the few-shot prefix is the same for all of them and computed once."""
+        """Run one pass per span; the few-shot prefix is the same for all of them and computed once.
+
+        A span for which the server gives no probabilities is failed.
+
+        Raises:
+            LLMReplyError: it gives none for the first one.
+        """
         assert isinstance(self.llm, AnswersMarked)
         answers = await self.answers()
         prefix = render(
@@ -62,7 +68,14 @@ class LogprobSimulator:
             head = render(f"{TEMPLATE}/query.jinja", explanation=explanation.text)
             shown = [escape(token) for token in span.tokens]
             segments = [f"{head if i == 0 else chr(10)}{token}\t" for i, token in enumerate(shown)]
-            probabilities = await self.llm.distributions(prefix, segments, MARKER, answers)
+            try:
+                probabilities = await self.llm.distributions(prefix, segments, MARKER, answers)
+            except LLMReplyError as error:
+                if not simulated:  # most often a limit of the server, which all texts would meet with
+                    raise
+                failure = Failure("simulate", error.reason, str(error), error.raw)
+                simulated.append(SpanSimulation(span, None, failure))
+                continue
             expected = probabilities @ np.arange(MAX_LEVEL + 1, dtype=np.float32)
             simulated.append(SpanSimulation(span, expected.astype(np.float32)))
         return Simulation("logprob", tuple(simulated), llm=self.llm.spec, settings=chosen(self))

@@ -1,57 +1,36 @@
-"""`sparse`: a chat model names only the tokens that it expects to fire, with their levels, several spans a call."""
+"""`sparse`: a chat model quotes only the pieces of numbered lines that it expects to fire, all spans of a neuron in one call.
+
+The prompt begins with what neurons share, the instructions and the random spans, and ends with the explanation: servers that
+cache prefixes read the first part once.
+"""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
-from typing import Any
-
-import numpy as np
 
 from neuroexplain.errors import AwaitedError, LLMReplyError
-from neuroexplain.levels import MAX_LEVEL
-from neuroexplain.llm.base import LLM, Request
+from neuroexplain.llm.base import LLM, Reply, Request
 from neuroexplain.records import Explanation, Failure, Floats, Simulation, SpanSimulation, TokenSpan
 from neuroexplain.registry import chosen, register
+from neuroexplain.simulators.lines import Shown
+from neuroexplain.simulators.quoting import SCHEMA, parse_quotes
 from neuroexplain.templates import Message, render, template_hash
 
 TEMPLATE = "sparse"
-KEY = "fires"
-"""Of the reply's list."""
-SCHEMA = json.dumps(
-    {
-        "type": "object",
-        "properties": {
-            KEY: {
-                "type": "array",
-                "items": {
-                    "type": "array",
-                    "items": {"type": "integer", "minimum": 0},
-                    "minItems": 2,
-                    "maxItems": 2,
-                },
-            }
-        },
-        "required": [KEY],
-        "additionalProperties": False,
-    }
-)
-"""The wanted reply as a strict JSON schema. `parse` is stricter still, but a server prepares a schema once, not for each length."""
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n?\s*```", re.DOTALL)
 
 
 @register("simulator", "sparse")
 @dataclass(frozen=True)
 class SparseSimulator:
-    """Predict levels through any chat server: the reply lists only the tokens expected to fire."""
+    """Predict levels through any chat server: the reply quotes only what is expected to fire."""
 
     llm: LLM
-    spans_per_call: int = 5
-    max_tokens: int = 1000
+    spans_per_call: int = 15
+    """All that are scored by default: instructions and explanation are paid for once."""
+    max_tokens: int = 2000
     """Tokens of the reply."""
 
     def __post_init__(self) -> None:
@@ -64,7 +43,7 @@ class SparseSimulator:
         return template_hash(TEMPLATE)
 
     async def simulate(self, explanation: Explanation, spans: Sequence[TokenSpan]) -> Simulation:
-        """Ask about a few spans at a time; spans of a call whose reply stays unreadable are failed."""
+        """Ask about some spans at a time; spans of a call whose reply stays unreadable are failed."""
         simulated: list[SpanSimulation] = []
         awaited: AwaitedError | None = None
         for at in range(0, len(spans), self.spans_per_call):
@@ -79,7 +58,7 @@ class SparseSimulator:
     async def _call(
         self, explanation: Explanation, spans: Sequence[TokenSpan]
     ) -> list[SpanSimulation]:
-        total = sum(map(len, spans))
+        shown = [_shown(span) for span in spans]
         request = Request(
             messages=_messages(explanation.text, spans),
             purpose="simulate",
@@ -89,93 +68,51 @@ class SparseSimulator:
         try:
             reply = await self.llm.chat(request)
             try:
-                levels = parse(reply.text, total)
+                levels = _levels(reply, shown)
             except ValueError as error:
-                reply = await self.llm.chat(_repair(request, reply.text, str(error), total))
-                levels = parse(reply.text, total)
+                reply = await self.llm.chat(_repair(request, reply.text, str(error), shown))
+                levels = _levels(reply, shown)
         except ValueError as error:
             failure = Failure("simulate", "parse_failed", str(error), reply.text)
             return [SpanSimulation(span, None, failure) for span in spans]
         except LLMReplyError as error:
             failure = Failure("simulate", error.reason, str(error), error.raw)
             return [SpanSimulation(span, None, failure) for span in spans]
-        ends = np.cumsum([len(span) for span in spans])[:-1]
-        return [
-            SpanSimulation(span, part)
-            for span, part in zip(spans, np.split(levels, ends), strict=True)
-        ]
+        return [SpanSimulation(span, part) for span, part in zip(spans, levels, strict=True)]
 
 
-def parse(text: str, n_tokens: int) -> Floats:
-    """Levels [token] from a reply; tokens that it does not name are 0.
-
-    A reply is `{"fires": [[number, level], ...]}` or the list alone, with nothing round it but one code fence.
-
-    >>> parse('{"fires": [[2, 7], [3, 10]]}', 4).tolist()
-    [0.0, 7.0, 10.0, 0.0]
-
-    Raises:
-        ValueError: anything else, with what is wrong in words that the model can act on.
-    """
-    stripped = text.strip()
-    fenced = _FENCED.fullmatch(stripped)
+def _levels(reply: Reply, shown: Sequence[Shown]) -> list[Floats]:
     try:
-        found = json.loads(fenced[1] if fenced else stripped, object_pairs_hook=_object)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the reply is not JSON alone: {error}") from None
-    if isinstance(found, dict) and found.keys() != {KEY}:
-        keys = ", ".join(map(json.dumps, found))[:80] or "none"
-        raise ValueError(f'the only key is "{KEY}"; the reply has {keys}')
-    pairs = found[KEY] if isinstance(found, dict) else found
-    if not isinstance(pairs, list):
-        raise ValueError("the reply holds no list of [number, level] pairs")
-    levels = np.zeros(n_tokens, dtype=np.float32)
-    seen: set[int] = set()
-    for pair in pairs:
-        number, level = _pair(pair, n_tokens)
-        if number in seen:
-            raise ValueError(f"token {number} is listed twice")
-        seen.add(number)
-        levels[number - 1] = level
-    return levels
-
-
-def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(members)
-    if len(made) < len(members):
-        raise ValueError("an object has a key twice")
-    return made
-
-
-def _pair(pair: object, n_tokens: int) -> tuple[int, float]:
-    match pair:
-        case [int() as number, int() | float() as level] if not (
-            isinstance(number, bool) or isinstance(level, bool)
-        ):
-            if not 1 <= number <= n_tokens:
-                raise ValueError(f"there is no token {number}; tokens are 1 to {n_tokens}")
-            if not 0 <= level <= MAX_LEVEL:
-                raise ValueError(
-                    f"level {level} of token {number} is not between 0 and {MAX_LEVEL}"
-                )
-            return number, float(level)
-    raise ValueError(f"{json.dumps(pair)[:80]} is not a [number, level] pair")
+        return parse_quotes(reply.text, shown)
+    except ValueError:
+        if reply.finish_reason == "length":
+            raise ValueError("the reply was cut off; it has to be shorter") from None
+        raise
 
 
 def _messages(explanation: str, spans: Sequence[TokenSpan]) -> tuple[Message, ...]:
-    """The question; the tokens are numbered from 1 through all spans."""
-    starts = accumulate(map(len, spans), initial=1)
+    """The question; lines are numbered from 1 through all spans."""
+    starts = accumulate((len(_shown(span).lines) for span in spans), initial=1)
     numbered = [_numbered(span, start) for start, span in zip(starts, spans, strict=False)]
     user = render(f"{TEMPLATE}/user.jinja", explanation=explanation, spans=numbered)
     return _system(), Message("user", user)
 
 
-def _numbered(span: TokenSpan, start: int) -> str:
-    """The tokens of a span, numbered from somewhere. Neurons share spans, and so the same text is wanted again and again."""
-    known = span.kept.get((TEMPLATE, start))
+def _shown(span: TokenSpan) -> Shown:
+    """A span's lines. Neurons share spans, and so the same ones are wanted again and again."""
+    known: Shown | None = span.kept.get(TEMPLATE)
     if known is None:
-        numbers = range(start, start + len(span))
-        known = render(f"{TEMPLATE}/span.jinja", numbers=numbers, tokens=span.tokens).rstrip("\n")
+        known = span.kept[TEMPLATE] = Shown(span.tokens)
+    return known
+
+
+def _numbered(span: TokenSpan, start: int) -> str:
+    """The lines of a span, numbered from somewhere."""
+    known: str | None = span.kept.get((TEMPLATE, start))
+    if known is None:
+        lines = _shown(span).lines
+        numbers = range(start, start + len(lines))
+        known = render(f"{TEMPLATE}/span.jinja", numbers=numbers, lines=lines).rstrip("\n")
         span.kept[TEMPLATE, start] = known
     return known
 
@@ -185,14 +122,15 @@ def _system() -> Message:
     return Message("system", render(f"{TEMPLATE}/system.jinja"))
 
 
-def _repair(request: Request, reply: str, error: str, n_tokens: int) -> Request:
+def _repair(request: Request, reply: str, error: str, shown: Sequence[Shown]) -> Request:
     """The same question with the bad reply and what is wrong with it."""
+    n_lines = sum(len(s.lines) for s in shown)
     return replace(
         request,
         purpose="repair",
         messages=(
             *request.messages,
             Message("assistant", reply),
-            Message("user", render(f"{TEMPLATE}/repair.jinja", error=error, n_tokens=n_tokens)),
+            Message("user", render(f"{TEMPLATE}/repair.jinja", error=error, n_lines=n_lines)),
         ),
     )

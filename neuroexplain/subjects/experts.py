@@ -7,7 +7,7 @@ expert (eager) or one for all (grouped), and its rows are put back in their toke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,23 @@ def _transposed(experts: Any) -> bool:
         return bool(experts.is_transposed)
     # The map before has its own output, the neurons twice, on its other axis.
     return bool(experts.gate_up_proj.shape[1] == experts.down_proj.shape[2])
+
+
+def expert_rows(experts: Any, indices: Sequence[int]) -> Tensor | None:
+    """Weights of neurons in their experts' down projections, [neuron, hidden]; None where they are packed.
+
+    Args:
+        experts: the module.
+        indices: neurons of all experts, one expert after the other.
+    """
+    down = experts.down_proj
+    if not down.is_floating_point():
+        return None
+    width = down.shape[1 if _transposed(experts) else 2]
+    picked = [divmod(index, width) for index in indices]
+    expert, neuron = ([pair[part] for pair in picked] for part in (0, 1))
+    rows: Tensor = down[expert, neuron] if _transposed(experts) else down[expert, :, neuron]
+    return rows
 
 
 @contextmanager

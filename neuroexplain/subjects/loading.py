@@ -84,6 +84,26 @@ def _shapes(auto: Any, source: str | Path, common: dict[str, Any]) -> Any:
         return auto.from_config(config, **common).eval()
 
 
+def head_shapes(model: PreTrainedModel, *, trust_remote_code: bool = False) -> Any:
+    """A model without a head as it is with one, as shapes alone: no memory, no weights.
+
+    Raises:
+        SubjectError: there is no such model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        with _quiet(), torch.device("meta"):
+            return AutoModelForCausalLM.from_config(
+                model.config, trust_remote_code=trust_remote_code
+            )
+    except ValueError as error:
+        raise SubjectError(
+            f"{type(model).__name__} has no language-modelling head: {_first_line(error)}"
+        ) from error
+
+
 def load_causal_lm(
     spec: str, *, device: str = "cpu", dtype: str = "float32"
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast, str]:
@@ -134,7 +154,7 @@ def _explained(spec: str, location: Location, allow_pickle: bool) -> Iterator[No
     try:
         yield
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        detail = str(error).strip().partition("\n")[0] or type(error).__name__
+        detail = _first_line(error)
         if "custom code" in detail:
             raise SubjectError(
                 f"{spec} comes with Python code of its own, which would run here: "
@@ -150,6 +170,10 @@ def _explained(spec: str, location: Location, allow_pickle: bool) -> Iterator[No
                 "add --allow-pickle if you trust them"
             ) from error
         raise SubjectError(f"{spec} cannot be loaded: {detail}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _has_safetensors(path: Path) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,9 @@ _KEYS = {
     "b_dec": "shift",
     "threshold": "threshold",
 }
-_DECODING = {"W_dec", "decoder.weight", "W_skip", "scaling_factor"}
+_DECODERS = ("W_dec", "decoder.weight")
+"""[latent, input], and [input, latent]."""
+_DECODING = {*_DECODERS, "W_skip", "scaling_factor"}
 """Tensors that no latent depends on."""
 _KINDS = {"standard", "jumprelu", "topk"}
 
@@ -53,6 +55,8 @@ class SparseAutoencoder:
     """[latent], of a JumpReLU."""
     k: int | None
     """Latents that stay of a token, the largest; None: all."""
+    file: Path
+    """That it was read from."""
 
     @property
     def inputs(self) -> int:
@@ -77,6 +81,26 @@ class SparseAutoencoder:
             strongest = latents.topk(self.k, dim=-1)
             return latents.new_zeros(latents.shape).scatter(-1, strongest.indices, strongest.values)
         return latents
+
+    def decoded(self, latents: Sequence[int]) -> Tensor | None:
+        """What latents stand for, [chosen latent, input] in float32; None where the file holds no decoder for such vectors.
+
+        Decoders are as large as encoders, and stay in the file until a few rows of them are asked for.
+        """
+        import torch
+        from safetensors import safe_open
+
+        with safe_open(self.file, "pt") as opened:
+            name = next((name for name in _DECODERS if name in opened.keys()), None)  # noqa: SIM118
+            if name is None:
+                return None
+            tensor = opened.get_slice(name)
+            across = name == "decoder.weight"
+            shape = (self.inputs, self.latents) if across else (self.latents, self.inputs)
+            if tuple(tensor.get_shape()) != shape:
+                return None
+            rows = [tensor[:, i : i + 1].t() if across else tensor[i : i + 1] for i in latents]
+        return torch.cat(rows).float().to(self.encoder.device)
 
 
 @dataclass(frozen=True)
@@ -217,6 +241,7 @@ def _read(file: Path, settings: Mapping[str, Any], device: Any) -> SparseAutoenc
         named.get("shift") if _shifts(settings) else None,
         named.get("threshold") if kind == "jumprelu" else None,
         _k(file, settings, encoder.shape[1]) if kind == "topk" else None,
+        file,
     )
     _check_shapes(file, found)
     return found

@@ -10,6 +10,9 @@ with neuroexplain.testing.serve(answer) as server:
 
 It answers from one event loop in one thread. `faulty` adds the faults of real servers, `Batches` programs the Batch
 API, and `python -m neuroexplain.testing` runs a server by itself.
+
+`neuroexplain.testing.planted` has subjects whose neurons have a planted meaning, and texts for them to read: ground truth
+for whatever explains and scores neurons.
 """
 
 from neuroexplain.testing.batch_jobs import Batches

@@ -101,7 +101,11 @@ def cap(body: Mapping[str, Any]) -> int | None:
 
 
 def completion(
-    text: str, body: Mapping[str, Any], *, supports: frozenset[str] = ALL
+    text: str,
+    body: Mapping[str, Any],
+    *,
+    supports: frozenset[str] = ALL,
+    alternatives: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """A chat completion as OpenAI's server sends it; tokens are words.
 
@@ -112,6 +116,7 @@ def completion(
         text: what the assistant says.
         body: the chat's JSON body.
         supports: of `FEATURES`; what is missing is ignored or left out.
+        alternatives: probabilities of the tokens that could have begun the reply; as many are sent as are asked for.
     """
     body = taken(body, supports)
     words = len(text.split())
@@ -121,7 +126,8 @@ def completion(
         text, words, finish = _first(text, limit), limit, "length"
     logprobs = None
     if body.get("logprobs"):
-        logprobs = {"content": _logprobs(text, body.get("top_logprobs") or 0), "refusal": None}
+        top = body.get("top_logprobs") or 0
+        logprobs = {"content": _logprobs(text, top, alternatives), "refusal": None}
     message = {"role": "assistant", "content": text, "refusal": None}
     choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": logprobs}
     asked = body.get("n")
@@ -171,16 +177,24 @@ def _first(text: str, words: int) -> str:
     return text
 
 
-def _logprobs(text: str, top: int) -> list[dict[str, Any]]:
-    """An entry for every word: itself with probability 1/2, then others with 1/4, 1/8 and so on."""
+def _logprobs(
+    text: str, top: int, alternatives: Mapping[str, float] | None
+) -> list[dict[str, Any]]:
+    """An entry for every word: itself with probability 1/2, then others with 1/4, 1/8 and so on, unless they are given."""
 
-    def entry(token: str, place: int) -> dict[str, Any]:
-        logprob = -(place + 1) * math.log(2)
-        return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
+    def entry(token: str, probability: float) -> dict[str, Any]:
+        return {
+            "token": token,
+            "logprob": math.log(probability),
+            "bytes": list(token.encode()),
+        }
 
     entries = []
     for token in re.findall(r"\s*\S+", text):
-        others = [entry(f"{token}{i}", i) for i in range(1, top)]
-        first = entry(token, 0)
-        entries.append(first | {"top_logprobs": [first, *others][:top]})
+        shares = alternatives if alternatives is not None and not entries else None
+        if shares is None:
+            shares = {token: 0.5} | {f"{token}{i}": 0.5 ** (i + 1) for i in range(1, top)}
+        ranked = sorted(shares.items(), key=lambda share: -share[1])
+        listed = [entry(*share) for share in ranked][:top]
+        entries.append(entry(token, shares.get(token, 0.5)) | {"top_logprobs": listed})
     return entries

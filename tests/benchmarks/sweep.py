@@ -49,7 +49,7 @@ from neuroexplain.testing import serve
 def answer(body):
     asked = body["messages"][-1]["content"]
     if '"fires"' in asked:
-        return '{"fires": [[1, 7], [2, 4], [3, 9], [5, 2], [6, 10]]}'
+        return '{"fires":[[0,"the",7],[0,"a",4],[0,"of",9],[0,"in",2],[0,"is",10]]}'
     return f"words for a place of kind {zlib.crc32(asked.encode())}, most often at the end of a clause"
 with serve(answer, latency=float(sys.argv[1]), log=sys.argv[2] == "log") as server:
     print(server.base_url, flush=True)
@@ -126,6 +126,7 @@ def sweep(catalogue: Catalogue, neurons: str, url: str) -> tuple[int, float, flo
         top=5,
         random=5,
         quantile=0,
+        simulator_settings={"spans_per_call": 5},
         execution=Execution(concurrency=IN_FLIGHT, probe=False),
     )
     assert not result.failed, result.counts

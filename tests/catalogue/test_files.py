@@ -25,6 +25,8 @@ VIEWS = {
     "v_scores": "score_id explanation_id scorer simulator llm split value ci_low ci_high null_mean p_value floor n_tokens n_nonzero coverage reason",
     "v_llm_calls": "call_id request_sha256 run_id purpose model prompt_tokens completion_tokens cost_usd latency_ms status error created_at",
     "v_ngrams": "neuron_id rank ngram mean_response max_response count",
+    "v_look_alikes": "neuron_id polarity rank document start likeness peak peak_position text",
+    "v_output_tokens": "neuron_id polarity effect rank token_id token logit",
     "v_quantiles": "neuron_id level value",
     "v_token_responses": "neuron_id polarity rank token_id token mean extreme count",
     "v_runs": "run_id run_key command state started_at finished_at versions",
@@ -105,7 +107,7 @@ def test_tables_are_the_migrated_ones(path: Path) -> None:
         described.append({name: describe(seen, name) for name in names})
         engine.dispose()
     assert described[0] == described[1]
-    assert len(described[0]) == 25
+    assert len(described[0]) == 35
 
 
 def describe(seen: object, name: str) -> dict[str, object]:

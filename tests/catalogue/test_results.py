@@ -360,7 +360,8 @@ def test_show_is_the_contract(catalogue: Catalogue, sweep: Sweep) -> None:
     sweep.fail("tiny/0/1+")
     shown = catalogue.show(NeuronId.parse("tiny/0/1+"))
     json.dumps(shown, allow_nan=False)
-    assert list(shown) == ["neuron", "statistics", "exemplars", "explanations", "ngrams"]
+    wanted = ["neuron", "statistics", "exemplars", "explanations", "ngrams"]
+    assert list(shown)[: len(wanted)] == wanted
     assert shown["neuron"] == {
         "subject": "tiny", "layer": 0, "index": 1, "polarity": 1, "site": "mlp"
     }  # fmt: skip

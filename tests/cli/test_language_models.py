@@ -20,14 +20,11 @@ def answer(body: dict[str, Any]) -> str:
     """A small but real language model: explains by the commonest active token, simulates by looking for it."""
     prompt = body["messages"][-1]["content"]
     if "JSON list" not in prompt:
-        active = re.findall(r"^ ?(\S+)\t(?:[5-9]|10)$", prompt, flags=re.MULTILINE)
+        active = re.findall(r"\[(\S+?):(?:[5-9]|10)\]", prompt)
         return f"the word {max(sorted(set(active)), key=active.count)}" if active else "nothing"
-    described = re.search(r"the word (\S+)", prompt)
+    described = re.search(r"responds to: the word (\S+)", prompt)
     assert described is not None
-    word = re.escape(described[1])
-    return json.dumps(
-        [[int(n), 9] for n in re.findall(rf"(?:^| )(\d+): ?{word}(?= |$)", prompt, re.MULTILINE)]
-    )
+    return json.dumps({"fires": [[0, described[1], 9]]})
 
 
 def test_sparse_simulation_over_http(catalogue: Path) -> None:
@@ -133,7 +130,7 @@ def test_a_refused_key_stops_the_sweep_with_one_line(catalogue: Path) -> None:
 def test_scripted_replies(catalogue: Path, tmp_path: Path) -> None:
     script = tmp_path / "replies.jsonl"
     script.write_text(
-        '{"match": "JSON list", "reply": "[[1, 5]]"}\n{"match": "respond", "reply": "words in italics"}\n',
+        '{"match": "JSON list", "reply": "[[0, \\"the\\", 5]]"}\n{"match": "respond", "reply": "words in italics"}\n',
         encoding="utf-8",
     )
     result = neuroexplain(

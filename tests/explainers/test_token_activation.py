@@ -7,8 +7,7 @@ import pytest
 
 from neuroexplain import testing
 from neuroexplain.errors import LLMPermanentError
-from neuroexplain.explainers.token_activation import TokenActivation, first_sentence, windows
-from neuroexplain.llm.base import Reply
+from neuroexplain.explainers.token_activation import TokenActivation
 from neuroexplain.llm.openai_http import OpenAIChat
 from neuroexplain.records import Evidence, Explanation
 
@@ -23,47 +22,6 @@ def explain(llm: Any, evidence: Evidence) -> Explanation:
 def river(build: Build) -> Evidence:
     evidence: Evidence = build.evidence([build.exemplar(build.span("The river froze"), [0, 1, 4])])
     return evidence
-
-
-@pytest.mark.parametrize(
-    ("text", "finish", "expected"),
-    [
-        ("ice", "stop", "ice"),
-        (" ice and snow.\n", "stop", "ice and snow."),
-        ("\n\r\n  ice\n\nBecause it says so.", "stop", "ice"),
-        ("ice\nThe second line was c", "length", "ice"),
-        ("Words of ice. And also th", "length", "Words of ice."),
-        ("Words of ice.", "length", "Words of ice."),
-        ("One. Two. Thr", "length", "One. Two."),
-        ("x" * 512, "stop", "x" * 512),
-    ],
-)
-def test_usable_replies(text: str, finish: str, expected: str) -> None:
-    assert first_sentence(Reply(text, 1, 1, 0.0, finish)) == (expected, "")
-
-
-@pytest.mark.parametrize(
-    ("text", "finish", "reason"),
-    [
-        ("", "stop", "empty_reply"),
-        (" \n\t\u2028\n", "stop", "empty_reply"),
-        ("", "length", "empty_reply"),
-        ("words about the ri", "length", "truncated"),
-        ("about 3.5 metres of wa", "length", "truncated"),
-        ("x" * 513, "stop", "too_long"),
-    ],
-)
-def test_unusable_replies(
-    build: Build, river: Evidence, text: str, finish: str, reason: str
-) -> None:
-    assert first_sentence(Reply(text, 1, 1, 0.0, finish)) == ("", reason)
-    if finish == "stop":
-        found = explain(build.scripted(text), river)
-        assert (found.status, found.text) == ("failed", "")
-        assert found.failure is not None
-        assert (found.failure.stage, found.failure.reason) == ("explain", reason)
-        assert found.failure.raw_reply == text
-        assert found.prompt_sha256 is not None
 
 
 def test_over_http(river: Evidence) -> None:
@@ -107,46 +65,32 @@ def test_a_dead_neuron_costs_no_call(build: Build, polarity: int) -> None:
     assert (found.text, found.prompt_sha256) == ("", None)
 
 
-@pytest.mark.parametrize(
-    ("peak", "size", "shown"),
-    [
-        (0, 4, range(4)),
-        (2, 4, range(4)),
-        (5, 4, range(3, 7)),
-        (9, 4, range(6, 10)),
-        (5, 3, range(4, 7)),
-        (5, 1, range(5, 6)),
-        (5, 10, range(10)),
-        (5, 99, range(10)),
-    ],
-)
-def test_the_window_is_round_the_peak(build: Build, peak: int, size: int, shown: range) -> None:
-    span = build.span([f" {i}" for i in range(10)])
-    exemplar = build.exemplar(span, [2.0 * (i == peak) for i in range(10)])
-    (found,) = windows([exemplar], build.evidence([exemplar]), size)
-    assert found == [(f" {i}", 10 * (i == peak)) for i in shown]
-
-
-@pytest.mark.parametrize(("polarity", "levels"), [(1, [0, 0, 0, 3, 10]), (-1, [0, 10, 2, 0, 0])])
-def test_levels_are_of_the_polaritys_side(build: Build, polarity: int, levels: list[int]) -> None:
-    # The first token does not count, however strong it is.
-    exemplar = build.exemplar(
-        build.span("a b c d e", first=1), [99 * polarity, -8, -2, 1, 3], polarity=polarity
-    )
-    evidence = build.evidence([exemplar], polarity=polarity)
-    (found,) = windows([exemplar], evidence, 32)
-    assert [level for _, level in found] == levels
-
-
 @pytest.mark.parametrize(("active", "repeated"), [(0, True), (1, True), (2, False), (5, False)])
 def test_few_active_tokens_are_repeated(build: Build, active: int, repeated: bool) -> None:
     # One of five tokens is the limit: 2 of 10 are not below it.
     values = [1.0] * active + [0.0] * (10 - active)
     exemplar = build.exemplar(build.span("a b c d e f g h i j"), values)
     prompt = TokenActivation(build.scripted()).prompt(build.evidence([exemplar], scale=1.0))
-    assert ("only the tokens above level 0" in prompt.messages[-1].text) == (
-        repeated and active > 0
-    )
+    assert ("Only the active tokens:" in prompt.messages[-1].text) == (repeated and active > 0)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "levels", "shown"),
+    [
+        (["The", " river", " froze"], [0, 2, 10], "The [river:2] [froze:10]"),
+        ([" black", "bird", "s"], [0, 8, 3], " black[bird:8][s:3]"),
+        (["x[", "0", "]:", " y"], [7, 0, 4, 0], r"[x\[:7]0[\]::4] y"),
+        (["a", "  ", "\n", "\\[", "b"], [0, 5, 6, 7, 0], r"a[  :5][\n:6][\\\[:7]b"),
+        (["é", "", " ", "日", "", ""], [0, 3, 0, 2, 0, 9], "[é:3] [日:9]"),
+        (["", "a"], [4, 0], "[:4]a"),
+    ],
+)
+def test_how_levels_stand_in_a_text(
+    build: Build, tokens: list[str], levels: list[int], shown: str
+) -> None:
+    exemplar = build.exemplar(build.span(tokens), levels)
+    prompt = TokenActivation(build.scripted()).prompt(build.evidence([exemplar], scale=10.0))
+    assert prompt.messages[-1].text.startswith(f"1: {shown}\n\n")
 
 
 def test_only_the_strongest_top_spans_are_shown(build: Build) -> None:

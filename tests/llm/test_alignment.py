@@ -32,7 +32,7 @@ from neuroexplain.llm.probe import Capabilities
 from neuroexplain.records import Simulation
 from neuroexplain.run import Book, Run
 from neuroexplain.simulators.logprob import LogprobSimulator
-from neuroexplain.testing import Response, serve
+from neuroexplain.testing import Response, Server, serve
 from tests.program import neuroexplain
 from tests.sweeps import Sweeps, error_of
 
@@ -215,6 +215,16 @@ REFUSED: dict[str, tuple[dict[str, Any] | None, str, str]] = {
 }  # fmt: skip
 
 
+def with_logprob(sweeps: Sweeps, path: Path, server: Server, *more: str) -> list[str]:
+    """A sweep that asks for probabilities, and tries first whether there are any."""
+    arguments = [*sweeps.arguments(path, server.base_url, *more)]
+    arguments.remove("--no-probe")
+    settings = arguments.index("--simulator-set")
+    del arguments[settings : settings + 2]
+    arguments[arguments.index("sparse")] = "logprob"
+    return arguments
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_wrong_ones_are_refused_with_one_line(
     name: str, folder: Path, sweeps: Sweeps, tmp_path: Path
@@ -224,9 +234,7 @@ def test_wrong_ones_are_refused_with_one_line(
     path = sweeps.copy(tmp_path / "c.sqlite")
     complete = None if manners is None else completions(folder, **manners)
     with serve(lambda body: "words", complete=complete) as server:
-        arguments = [*sweeps.arguments(path, server.base_url, "--neurons", "0:0-9")]
-        arguments.remove("--no-probe")
-        arguments[arguments.index("sparse")] = "logprob"
+        arguments = with_logprob(sweeps, path, server, "--neurons", "0:0-9")
         result = neuroexplain(*arguments)
         asked = ("probe", "--llm", "openai:test-model", "--base-url", server.base_url, "--json")
         found = neuroexplain(*asked).json[server.base_url]
@@ -255,9 +263,7 @@ def test_answers_that_are_not_listed_are_a_failure_and_no_zero(
 def test_a_sweep_keeps_them_as_failed_spans(folder: Path, sweeps: Sweeps, tmp_path: Path) -> None:
     path = sweeps.copy(tmp_path / "c.sqlite")
     with serve(lambda body: "words", complete=completions(folder, lists=5)) as server:
-        arguments = [*sweeps.arguments(path, server.base_url, "--neurons", "0:0-2")]
-        arguments.remove("--no-probe")
-        arguments[arguments.index("sparse")] = "logprob"
+        arguments = with_logprob(sweeps, path, server, "--neurons", "0:0-2")
         result = neuroexplain(
             *arguments, "--score-top", "1", "--score-random", "1", "--simulator-set", "examples=1"
         )

@@ -27,6 +27,7 @@ from neuroexplain.errors import (
     LLMUnavailableError,
     StoppingError,
 )
+from neuroexplain.llm.alternatives import read
 from neuroexplain.llm.base import AnswersMarked, Reply, Request
 from neuroexplain.llm.local import LocalLLM
 from neuroexplain.records import Floats
@@ -237,6 +238,36 @@ def test_greedy_chat_equals_generate(llm: LocalLLM, tokenizer: Any) -> None:
     assert reply.prompt_tokens == length
     cut = reply.completion_tokens == 12
     assert reply.finish_reason == ("length" if cut else "stop")
+
+
+@pytest.mark.parametrize("count", [3, 1000])
+def test_what_could_begin_a_reply_equals_a_plain_softmax(llm: LocalLLM, count: int) -> None:
+    asked = replace(ASKED, temperature=0.5, top_logprobs=count)
+    others = [replace(asked, messages=(*ASKED.messages, Message("user", w))) for w in ("a", "b c")]
+
+    async def run() -> list[Reply]:
+        return await asyncio.gather(*map(llm.chat, (asked, ASKED, *others)))
+
+    found, plain, *more = asyncio.run(run())
+    with torch.no_grad():
+        logits = llm._model(torch.tensor([llm._chat_ids(ASKED.messages)])).logits[0, -1]
+    top = torch.log_softmax(logits, -1).topk(min(count, len(logits)))
+    alternatives = read(found.text)
+    np.testing.assert_allclose([p for _, p in alternatives], top.values, atol=1e-5)
+    assert sorted(t for t, _ in alternatives) == sorted(
+        llm._tokenizer.decode([i]) for i in top.indices.tolist()
+    )
+    assert (found.completion_tokens, found.finish_reason) in ((1, "length"), (0, "stop"))
+    assert plain.text.startswith(alternatives[0][0].strip()), "what is said at temperature 0"
+    assert len({found.text, *(reply.text for reply in more)}) == 3
+
+
+def test_what_could_begin_a_reply_needs_no_room(llm: LocalLLM) -> None:
+    room = 128 - len(llm._chat_ids((Message("user", ""),)))
+    full = Request((Message("user", "7" * room),), "simulate", 1, top_logprobs=2)
+    assert len(llm._chat_ids(full.messages)) == 128
+    assert len(read(asyncio.run(llm.chat(full)).text)) == 2
+    assert asyncio.run(llm.chat(replace(full, top_logprobs=0))).text == ""
 
 
 def test_a_stop_token_ends_the_reply(llm: LocalLLM) -> None:

@@ -21,12 +21,15 @@ import pytest
 
 from neuroexplain.calls import Call, Reply
 from neuroexplain.llm import create
+from neuroexplain.llm.alternatives import Alternatives, read
+from neuroexplain.llm.base import Request
 from neuroexplain.llm.budget import Budget
 from neuroexplain.llm.ledger import Terms, ledgered
 from neuroexplain.llm.openai_http import OpenAIChat
 from neuroexplain.records import Simulation
 from neuroexplain.simulators.logprob import LogprobSimulator
 from neuroexplain.subjects.specs import locate
+from neuroexplain.templates import Message
 from tests.conftest import Build
 from tests.llm import tiny
 from tests.llm.serving import QUIET, Started, started
@@ -103,6 +106,7 @@ def test_the_probe_says_what_transformers_serve_ignores_in_silence(transformers:
             "prompt_logprobs": "none",
             "why": "no probabilities came back for the text that was sent",
             "top": 0,
+            "top_logprobs": 0,
         }
     }
     asked = transformers.posts[before:]
@@ -193,7 +197,7 @@ def test_vllm_simulates_as_the_same_model_in_process(
     vllm: Started, model: Path, build: Build
 ) -> None:
     found = neuroexplain("probe", "--llm", *at(vllm), "--json").json[vllm.url]
-    assert (found["form"], found["logprobs"]) == ("json_schema", True)
+    assert (found["form"], found["logprobs"], found["top_logprobs"]) == ("json_schema", True, 20)
     assert (found["prompt_logprobs"], found["why"]) == ("aligned", "")
 
     spans = [
@@ -220,6 +224,29 @@ def test_vllm_simulates_as_the_same_model_in_process(
         assert a.expected is not None and b.expected is not None
         assert np.ptp(b.expected) > 0.03, "the places differ, so that equality says something"
         np.testing.assert_allclose(a.expected, b.expected, atol=1e-3)
+
+
+@needs_vllm
+def test_vllm_says_what_could_begin_a_reply_as_the_same_model_in_process(
+    vllm: Started, model: Path
+) -> None:
+    asked = [
+        Request((Message("user", text),), "simulate", 1, temperature=1.0, top_logprobs=20)
+        for text in ("rain", 'Level of its last token, "é":')
+    ]
+
+    async def answered(llm: Any) -> list[Alternatives]:
+        try:
+            return [read((await llm.chat(request)).text) for request in asked]
+        finally:
+            await llm.close()
+
+    over_http = asyncio.run(answered(OpenAIChat("tiny", base_url=vllm.url)))
+    in_process = asyncio.run(answered(create(f"local:{model}")))
+    for there, here in zip(over_http, in_process, strict=True):
+        assert len(there) == len(here) == 20
+        assert [token for token, _ in there[:5]] == [token for token, _ in here[:5]]
+        np.testing.assert_allclose([p for _, p in there], [p for _, p in here], atol=1e-2)
 
 
 class Forgetful:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,7 @@ def expected(supports: frozenset[str]) -> Capabilities:
         usage="usage" in supports,
         served_model="m",
         prompt_logprobs="not asked",
+        top_logprobs=20 if "logprobs" in supports else 0,
     )
 
 
@@ -166,7 +167,7 @@ LADDER: dict[str, tuple[Callable[[Body], Body | Response], dict[str, Any], set[s
     ),
     "a model that thinks": (
         refusing("max_tokens", "temperature", "logprobs"),
-        {"refused": ("logprobs", "temperature"), "logprobs": False},
+        {"refused": ("logprobs", "temperature"), "logprobs": False, "top_logprobs": 0},
         {"max_completion_tokens", "seed", "response_format"},
     ),
     "no seed, no more replies than one": (
@@ -176,7 +177,7 @@ LADDER: dict[str, tuple[Callable[[Body], Body | Response], dict[str, Any], set[s
     ),
     "alternatives are too many": (
         refusing("top_logprobs"),
-        {"refused": ("top_logprobs",), "logprobs": False},
+        {"refused": ("top_logprobs",), "logprobs": False, "top_logprobs": 0},
         {"max_completion_tokens", "temperature", "seed", "response_format"},
     ),
     "a schema is refused": (
@@ -197,7 +198,7 @@ LADDER: dict[str, tuple[Callable[[Body], Body | Response], dict[str, Any], set[s
     "all at once": (
         refusing("max_completion_tokens", "temperature", "seed", "n", "logprobs", forms=("json_schema", "json_object")),
         {
-            "form": "text", "cap": "max_tokens", "n": False, "logprobs": False,
+            "form": "text", "cap": "max_tokens", "n": False, "logprobs": False, "top_logprobs": 0,
             "refused": ("logprobs", "n", "seed", "temperature"),
         },
         {"max_tokens"},
@@ -380,3 +381,47 @@ def test_a_run_keeps_what_it_found_out(sweeps: Sweeps, tmp_path: Path) -> None:
     text = neuroexplain("runs", "show", str(run), "--catalogue", str(path)).out
     assert f"openai:test-model@here at {server.base_url}:" in text
     assert "form: json_object" in text
+
+
+def at_most(most: int) -> Callable[[Body], Body | Response]:
+    """A server that refuses to give more alternatives to a token than so many."""
+
+    def answer(body: Body) -> Body | Response:
+        if body.get("top_logprobs", 0) > most:
+            return failure(f"top_logprobs must be at most {most}", param="top_logprobs")
+        if body.get("logprobs") and body.get("n") != 2:
+            return completion("7", body, alternatives={"7": 0.9, "8": 0.1})
+        return probe(body, ALL)
+
+    return answer
+
+
+@pytest.mark.parametrize(("most", "given"), [(20, 20), (10, 10), (8, 5), (5, 5)])
+def test_how_many_alternatives_a_server_gives_is_found_out(most: int, given: int) -> None:
+    asked = Request(ASKED.messages, "simulate", 1, top_logprobs=20)
+    with with_manners(at_most(most)) as server:
+        found, (reply,) = tried(server.base_url, asked)
+        assert found == replace(expected(ALL), top_logprobs=given)
+        chat = OpenAIChat("m", base_url=server.base_url)
+
+        async def without_a_probe() -> list[str]:
+            try:
+                return [(await chat.chat(asked)).text for _ in range(2)]
+            finally:
+                await chat.close()
+
+        assert asyncio.run(without_a_probe()) == [reply.text] * 2
+    counts = [body["top_logprobs"] for body in server.bodies if body.get("n") != 2]
+    steps = [count for count in (20, 10, 5) if count >= given]
+    assert counts == [given, *steps, given], "after a probe at once; without one, found out once"
+    assert json.loads(reply.text)[0][0] == "7"
+
+
+def test_servers_that_give_fewer_in_silence() -> None:
+    def answer(body: Body) -> Body:
+        return probe(body | {"top_logprobs": min(2, body.get("top_logprobs", 0))}, ALL)
+
+    with with_manners(answer) as server:
+        found, _ = tried(server.base_url, Request(ASKED.messages, "simulate", 1, top_logprobs=20))
+    assert (found.logprobs, found.top_logprobs) == (True, 2)
+    assert server.bodies[-1]["top_logprobs"] == 2

@@ -80,6 +80,19 @@ def test_probe_of_logprobs_and_of_several_replies() -> None:
     assert "usage" not in made
 
 
+def test_what_could_have_begun_a_reply_is_the_tests_to_choose() -> None:
+    chances = {"7": 0.25, " 8": 0.5, "9": 0.125}
+    asked: dict[str, Any] = BODY | {"logprobs": True, "top_logprobs": 2}
+    with serve(lambda body: completion("7 or 8", body, alternatives=chances)) as server:
+        first, second, _ = post(server, asked)[1]["choices"][0]["logprobs"]["content"]
+    assert [(o["token"], round(math.exp(o["logprob"]), 6)) for o in first["top_logprobs"]] == [
+        (" 8", 0.5),
+        ("7", 0.25),
+    ]
+    assert (first["token"], round(math.exp(first["logprob"]), 6)) == ("7", 0.25)
+    assert [o["token"] for o in second["top_logprobs"]] == [" or", " or1"]
+
+
 def test_probes_are_kept_apart() -> None:
     with serve(lambda body: "mine") as server:
         assert said(probe(server)) == "Here you are."
