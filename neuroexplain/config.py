@@ -175,6 +175,8 @@ class ScoreConfig:
     base_url: str | None = None
     llm_settings: Mapping[str, Any] = field(default_factory=dict)
     scorers: tuple[str, ...] = ("correlation", "correlation_top_random")
+    scorer_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Settings of scorers, by name."""
     top: int = 5
     """Strongest spans of the test split that are scored."""
     random: int = 5
@@ -197,6 +199,9 @@ class ScoreConfig:
             )
         if not self.scorers:
             raise ConfigError("scorers is empty; name at least one, for example correlation")
+        idle = sorted(self.scorer_settings.keys() - set(self.scorers))
+        if idle:
+            raise ConfigError(f"there are settings of the scorer {idle[0]}, which is not asked for")
         if self.top + self.random + self.quantile == 0:
             raise ConfigError(
                 "no spans to score: set at least one of top, random and quantile above 0"

@@ -37,23 +37,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """An explanation that texts are wanted about."""
+    """An explanation that texts are wanted about, without what else it may hold."""
 
     ref: ExplanationRef
-    explanation: Explanation
+    text: str
+    words: tuple[str, ...]
+    """That it consists of, the most telling first; empty where it is a sentence."""
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words that it consists of, the most telling first; empty where it is a sentence."""
-        listed: Sequence[Any] = (self.explanation.data or {}).get("words", ())
-        return tuple(str(word) for word, _ in listed)
+    @classmethod
+    def of(cls, ref: ExplanationRef, explanation: Explanation) -> Hypothesis:
+        """From an explanation in the catalogue."""
+        listed: Sequence[Any] = (explanation.data or {}).get("words", ())
+        return cls(ref, explanation.text, tuple(str(word) for word, _ in listed))
 
     @property
     def identity(self) -> str:
         """The same for explanations that say the same in the same words."""
         if self.words:
             return " ".join(sorted(self.words))
-        return " ".join(self.explanation.text.casefold().split()).rstrip(".")
+        return " ".join(self.text.casefold().split()).rstrip(".")
 
 
 class Matching:
@@ -170,7 +172,7 @@ class Matching:
             texts = index.holding(hypothesis.words, self.config.texts)
             return TextSet(hypothesis.ref.number, key, "corpus", texts, self.config.texts)
         scorer = self.scorer
-        written = await self._written(scorer, hypothesis.explanation.text)
+        written = await self._written(scorer, hypothesis.text)
         return TextSet(
             explanation_id=hypothesis.ref.number,
             key=key,

@@ -174,19 +174,34 @@ def check(kind: PluginKind, name: str, params: Mapping[str, Any]) -> dict[str, A
         PluginError: unknown name or setting, a value of the wrong type, a missing setting.
     """
     cls = find(kind, name)
+    values = converted(cls, params, f'{kind} "{name}"')
     valid = settings(cls)
-    hints = get_type_hints(cls)
-    values = {}
-    for key, value in params.items():
-        if key not in valid:
-            raise PluginError(f'{kind} "{name}": {unknown("setting", key, valid)}')
-        values[key] = _convert(value, hints[key], f'{kind} "{name}": setting {key}')
     missing = [key for key, default in valid.items() if default is ... and key not in values]
     if missing:
         raise PluginError(
             f'{kind} "{name}" needs the setting {missing[0]}: --set {missing[0]}=VALUE'
         )
     return values
+
+
+def converted(cls: type[Any], params: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Settings, converted to the types that a class's fields declare.
+
+    Args:
+        cls: a dataclass.
+        params: values, or the texts of a command line.
+        where: begins the message of an error.
+
+    Raises:
+        PluginError: unknown setting, or a value of the wrong type.
+    """
+    valid, hints = settings(cls), get_type_hints(cls)
+    for key in params:
+        if key not in valid:
+            raise PluginError(f"{where}: {unknown('setting', key, valid)}")
+    return {
+        key: _convert(value, hints[key], f"{where}: setting {key}") for key, value in params.items()
+    }
 
 
 def require_llm(kind: PluginKind, name: str, llm: object) -> None:

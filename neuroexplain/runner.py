@@ -23,18 +23,19 @@ from neuroexplain.choosing import Choosing, chooses
 from neuroexplain.collecting import collect, layers_of, load_subject
 from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig
 from neuroexplain.errors import AwaitedError, PluginError
-from neuroexplain.explainers.base import wants
 from neuroexplain.explaining import Explained, Explaining
 from neuroexplain.jobs import Group, Job, Plan, jobs, readable
 from neuroexplain.judges import Bench, Brief
 from neuroexplain.judging import Judge, OwnJudge
 from neuroexplain.models import check_models, language_models
+from neuroexplain.preparing import prepare_for
 from neuroexplain.registry import check, find, needs_llm, require_llm
 from neuroexplain.rings import Ready
 from neuroexplain.run import Run
 from neuroexplain.scoring import Scoring, check_pair
 from neuroexplain.selection import LayerNeurons, by_layer, check_selector
-from neuroexplain.tracks import asks, predictor_kind, tracks
+from neuroexplain.synthesising import synthesise
+from neuroexplain.tracks import asks, is_staged, predictor_kind, synthetic, tracks
 
 if TYPE_CHECKING:
     from neuroexplain.subjects import Subject
@@ -105,9 +106,7 @@ def explain_and_score(
         LLMError: the language model refuses every call, or no longer answers.
         LimitError: the run has reached what it may spend.
     """
-    if explain_config is not None and wants(find("explainer", explain_config.explainer)):
-        from neuroexplain.preparing import prepare_for
-
+    if explain_config is not None:
         prepare_for(
             *(find("explainer", explain_config.explainer), run, collection, neurons),
             subject=subject,
@@ -139,6 +138,10 @@ def explain_and_score(
             total=plan.total,
             workers=_workers(run) if called else 16,
         )
+        staged = synthetic(score_config) if score_config is not None else None
+        if staged is not None and run.finished:
+            rows = sorted(flow.numbers)
+            synthesise(run, collection, rows, staged, reader, subject, ensure=True)
     return flow.numbers
 
 
@@ -282,6 +285,9 @@ def check_plugins(explain: ExplainConfig, score: ScoreConfig) -> None:
     check_scoring(score)
     if chooses(explain) or not all(map(asks, score.scorers)):
         check_pair(explain.explainer, score.simulator)
+    if explain.explainer != "keywords":
+        for name in filter(is_staged, score.scorers):
+            require_llm("scorer", name, score.llm)
 
 
 def check_explaining(config: ExplainConfig) -> None:
@@ -308,8 +314,11 @@ def check_scoring(config: ScoreConfig) -> None:
     """
     check("simulator", config.simulator, config.settings)
     require_llm("simulator", config.simulator, config.llm)
+    synthetic(config)
     for name in config.scorers:
-        require_llm("scorer", name, config.llm)
+        if not is_staged(name):  # a list of words needs none for its texts
+            require_llm("scorer", name, config.llm)
+            check("scorer", name, config.scorer_settings.get(name, {}))
 
 
 def neurons_of(collection: Collection, selector: str, seed: int) -> list[LayerNeurons]:

@@ -39,7 +39,7 @@ def check_pair(explainer: str, simulator: str) -> None:
     if reads not in (None, explainer):
         raise PluginError(
             f'simulator "{simulator}" reads explanations of explainer "{reads}" only, not of "{explainer}"; '
-            f"choose --explainer {reads}, or --simulator sparse or logprob with --llm"
+            f"choose --explainer {reads}, --simulator embedding, or --simulator sparse or logprob with --llm"
         )
 
 
@@ -70,7 +70,7 @@ class Scoring:
         self.simulating = Simulating(run, collection, config, llm)
         self.llm = self.simulating.llm
         self.keys = self.simulating.keys
-        self._scored_by = as_dict(config)
+        self._scored_by = {k: v for k, v in as_dict(config).items() if k != "scorer_settings"}
         self._names = score_names(config)
 
     @property

@@ -11,13 +11,12 @@ area. A null comes with both, because unrelated texts do something to a neuron t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING
 
-from neuroexplain.catalogue import Collection, NewScores, TextSet
+from neuroexplain.catalogue import Collection, ExplanationRef, NewScores, TextSet
 from neuroexplain.collecting import recorded_subject
 from neuroexplain.comparing import Candidate, Comparison, Group, comparisons, groups_of, kinds
 from neuroexplain.config import MIN_OTHERS, NgramConfig, SyntheticConfig, as_dict, run_key
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 
 Pair = tuple[float | None, float | None]
 """A score in σ and as an area."""
+AT_ONCE = 4096
+"""Neurons whose responses to the texts of a pool are held in memory together."""
 FLOOR = "keywords"
 """Explainer that needs no language model, and whose scores are the floor of the others."""
 
@@ -119,24 +120,32 @@ class _Synthesising:
 
     def score(self, rows: Sequence[int]) -> None:
         """Have texts written, and score what has not been scored."""
-        wanted = self._hypotheses(rows)
+        chosen = set(rows)
+        refs = self.catalogue.explanation_refs(self.collection)
+        wanted = self._hypotheses([ref for ref in refs if ref.number in chosen])
         texts = self.matching.texts(wanted, lambda: self.subject)
         if not self.run.finished or len(texts) < len(wanted):
             return
         tasks = [task for part in kinds(wanted) for task in self._tasks(part, texts)]
+        without = [Candidate(h, found) for h in wanted if not (found := texts[h.ref.number]).texts]
+        lacking = [self._unscored(candidate) for candidate in without]
+        new = [s for s in lacking if not self._is_known({s.explanation_id: s.key})]
+        if new:
+            self._save(new, len(new))
         pending = [task for task in tasks if not self._is_known(task.keys)]
-        without = [
-            self._unscored(Candidate(h, texts[h.ref.number]))
-            for h in wanted
-            if not texts[h.ref.number].texts
-        ]
-        lacking = [
-            scores for scores in without if not self._is_known({scores.explanation_id: scores.key})
-        ]
+        for start in range(0, len(pending), AT_ONCE):
+            some = pending[start : start + AT_ONCE]
+            # Outside the event loop, so that an interrupt is not kept waiting.
+            responding = self._responding(some)
+            if not self._save(self._scored(responding, some), sum(len(t.keys) for t in some)):
+                return
 
-        async def save(scores: NewScores) -> None:
-            await self.run.saver.scores(scores)
-            defined = any(score.value is not None for score in scores.scores)
+    def _save(self, scores: Iterable[NewScores], total: int) -> bool:
+        """Save scores as they are made; False where the run is being stopped."""
+
+        async def save(made: NewScores) -> None:
+            await self.run.saver.scores(made)
+            defined = any(score.value is not None for score in made.scores)
             self.run.counts["scored" if defined else "without a score"] += 1
 
         async def finish() -> None:
@@ -144,18 +153,22 @@ class _Synthesising:
 
         self.run.work(
             "scoring by texts",
-            chain(lacking, self._scored(pending)),
+            scores,
             save,
             finish=finish,
-            total=len(lacking) + sum(len(task.keys) for task in pending),
+            total=total,
             workers=self.run.execution.in_flight,
         )
+        return self.run.finished
 
-    def _hypotheses(self, rows: Sequence[int]) -> list[Hypothesis]:
-        chosen = set(rows)
-        refs = [r for r in self.catalogue.explanation_refs(self.collection) if r.number in chosen]
-        explanations = self.catalogue.explanations_of([ref.number for ref in refs])
-        return [Hypothesis(ref, explanations[ref.number]) for ref in refs]
+    def _hypotheses(self, refs: Sequence[ExplanationRef]) -> list[Hypothesis]:
+        """Without the data that explanations hold beside their words, which may be large."""
+        found = []
+        for start in range(0, len(refs), AT_ONCE):
+            some = refs[start : start + AT_ONCE]
+            explanations = self.catalogue.explanations_of([ref.number for ref in some])
+            found += [Hypothesis.of(ref, explanations[ref.number]) for ref in some]
+        return found
 
     def _tasks(self, part: Sequence[Hypothesis], texts: Mapping[int, TextSet]) -> Iterator[_Task]:
         """Comparisons of one kind of explanations."""
@@ -179,25 +192,25 @@ class _Synthesising:
         same = {h.ref.kind for h in part}
         refs = [r for r in self.catalogue.explanation_refs(self.collection) if r.kind in same]
         newest = {ref.neuron: ref for ref in refs if ref.neuron not in taken}
-        explanations = self.catalogue.explanations_of([ref.number for ref in newest.values()])
-        others = [Hypothesis(ref, explanations[ref.number]) for ref in newest.values()]
+        others = self._hypotheses(list(newest.values()))
         known = self.matching.known(others)
         groups = groups_of(
             [Candidate(h, known[h.ref.number]) for h in others if h.ref.number in known], own=False
         )
         return sorted(groups, key=lambda g: run_key(self.config.seed, str(g.neuron)))[:most]
 
-    def _scored(self, tasks: Sequence[_Task]) -> Iterator[NewScores]:
-        """Run all texts, and score task by task: floors come before what is held against them."""
-        if not tasks:
-            return
-        responding = Responding(
+    def _responding(self, tasks: Sequence[_Task]) -> Responding:
+        """Run the texts of some tasks."""
+        return Responding(
             self.subject,
             [task.comparison for task in tasks],
             self._units({c.hypothesis.ref.neuron for task in tasks for c in task.candidates}),
             self.config.aggregator,
             self.run.execution,
         )
+
+    def _scored(self, responding: Responding, tasks: Sequence[_Task]) -> Iterator[NewScores]:
+        """Score task by task: floors come before what is held against them."""
         for task in tasks:
             compared = responding.compared(task.comparison)
             found: set[int] = set()

@@ -13,9 +13,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from neuroexplain.config import ScoreConfig
-from neuroexplain.registry import PluginKind, find, names
+from neuroexplain.config import ScoreConfig, SyntheticConfig
+from neuroexplain.registry import PluginKind, check, converted, find, names
 from neuroexplain.scorers.base import statistics_of
+
+SYNTHETIC = "synthetic"
+STAGE = ("aggregator", "texts", "others")
+"""Settings of the stage of generated texts; the scorer's own say how they are written."""
 
 
 def tracks(config: ScoreConfig) -> tuple[ScoreConfig, ...]:
@@ -27,10 +31,35 @@ def _tracks(config: ScoreConfig) -> Iterator[ScoreConfig]:
     asking = [name for name in config.scorers if asks(name)]
     plain = tuple(n for n in config.scorers if n not in asking and not is_staged(n))
     if plain:
-        yield replace(config, scorers=plain)
+        yield replace(config, scorers=plain, scorer_settings={})
     for name in asking:
         null = config.null if getattr(find("scorer", name), "comparable", True) else 0
-        yield replace(config, simulator=name, settings={}, scorers=(name,), null=null)
+        yield replace(
+            config,
+            simulator=name,
+            settings=config.scorer_settings.get(name, {}),
+            scorers=(name,),
+            scorer_settings={},
+            null=null,
+        )
+
+
+def synthetic(config: ScoreConfig) -> SyntheticConfig | None:
+    """What the stage of generated texts does; None where a scoring has none.
+
+    Raises:
+        PluginError: a setting does not exist.
+    """
+    if SYNTHETIC not in config.scorers:
+        return None
+    given = config.scorer_settings.get(SYNTHETIC, {})
+    stage = {key: value for key, value in given.items() if key in STAGE}
+    rest = {key: value for key, value in given.items() if key not in STAGE}
+    chosen = converted(SyntheticConfig, stage, f'scorer "{SYNTHETIC}"')
+    return SyntheticConfig(
+        **{"seed": config.seed, "bootstrap": config.bootstrap, **chosen},
+        settings=check("scorer", SYNTHETIC, rest),
+    )
 
 
 def asks(scorer: str) -> bool:

@@ -23,7 +23,7 @@ def hypothesis(
 ) -> Hypothesis:
     address = NeuronId.parse(f"tiny/{neuron}")
     ref = ExplanationRef(number, address, explainer, llm, f"key {number}", made_by)
-    return Hypothesis(
+    return Hypothesis.of(
         ref, Explanation(address, explainer, f"text {number}", 1.0, data=data, llm=llm)
     )
 

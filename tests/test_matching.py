@@ -20,7 +20,7 @@ NGRAMS = [
 def hypothesis(text: str, data: Any = None, index: int = 0) -> Hypothesis:
     neuron = NeuronId("tiny", 0, index)
     ref = ExplanationRef(index, neuron, "made", None, f"{index} {text}", "{}")
-    return Hypothesis(ref, Explanation(neuron, "made", text, 1.0, data=data))
+    return Hypothesis.of(ref, Explanation(neuron, "made", text, 1.0, data=data))
 
 
 def test_ngrams_hold_one_of_the_words_and_no_other_word_like_it() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from neuroexplain import synthesising
 from neuroexplain.catalogue import Catalogue, Collection
 from neuroexplain.config import ExplainConfig, NgramConfig, SyntheticConfig, run_key
 from neuroexplain.errors import (
@@ -346,6 +347,24 @@ def test_neurons_beyond_the_pool_are_compared_with_it(place: Place) -> None:
     assert all(s["p_value"] == 1 / (1 + s["null_n"]) for s in scores if s["null_n"] == 50)
     assert sum(s["p_value"] is None for s in scores) == 50, "49 others are too few"
     assert all(s["value"] > 0.9 for s in scores)
+
+
+def test_a_few_at_a_time_are_scored_as_all_at_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = place.explain_all()
+    columns = ("explanation_id", "scorer", "value", "null_mean", "p_value", "n_nonzero")
+    place.score(rows, Writer(), config=replace(CONFIG, others=50))
+    once = place.rows("v_scores", *columns)
+    with closing(sqlite3.connect(place.catalogue.path)) as connection, connection:
+        connection.execute("DELETE FROM score")
+    monkeypatch.setattr(synthesising, "AT_ONCE", 4)
+    place.score(rows, Writer(), config=replace(CONFIG, others=50))
+    for row, same in zip(place.rows("v_scores", *columns), once, strict=True):
+        assert [n is None for n in row] == [n is None for n in same]
+        assert row[:2] == same[:2]
+        numbers = [n for n in same[2:] if n is not None]
+        assert [n for n in row[2:] if n is not None] == pytest.approx(numbers, rel=1e-5)
 
 
 def test_of_several_candidates_the_best_is_chosen_and_reported_by_other_texts(place: Place) -> None:

@@ -239,6 +239,11 @@ scoring = several(
     option(
         "--scorer", "Which scorer; may be repeated.  [default: both correlations]", multiple=True
     ),
+    option(
+        "--scorer-set",
+        "Setting of a scorer, SCORER.key=value, such as synthetic.texts=30; may be repeated.",
+        multiple=True,
+    ),
     option("--score-top", "Strongest test spans that are scored.", type=int, default=5),
     option("--score-random", "Random test spans that are scored.", type=int, default=5),
     option(
@@ -272,6 +277,21 @@ def settings(pairs: Iterable[str], name: str = "--set", *, dashes: bool = False)
         if not equals or not key:
             raise ConfigError(f'{name} wants key=value, not "{pair}"')
         found[key if dashes else key.replace("-", "_")] = value
+    return found
+
+
+def scorer_settings(pairs: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Settings of scorers from `SCORER.key=value` texts, by scorer.
+
+    Raises:
+        ConfigError: one has no `=`, or names no scorer.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for key, value in settings(pairs, "--scorer-set").items():
+        scorer, dot, name = key.partition(".")
+        if not dot:
+            raise ConfigError(f'--scorer-set wants SCORER.key=value, not "{key}={value}"')
+        found.setdefault(scorer, {})[name] = value
     return found
 
 
@@ -360,6 +380,7 @@ def score_config(values: dict[str, Any]) -> ScoreConfig:
         base_url=server(values),
         llm_settings=llm_settings(values),
         scorers=tuple(values["scorer"]) or ScoreConfig.scorers,
+        scorer_settings=scorer_settings(values["scorer_set"]),
         top=values["score_top"],
         random=values["score_random"],
         quantile=values["score_quantile"],

@@ -30,7 +30,7 @@ def _read_file(ctx: click.Context, _: click.Parameter, path: str | None) -> str 
     for parameter in ctx.command.params:
         if parameter.name in found:
             found[parameter.name] = _as_flag(path, parameter, found[parameter.name])
-    for key in ("set", "simulator_set"):
+    for key in ("set", "simulator_set", "scorer_set"):
         if isinstance(found.get(key), dict):
             found[key] = [f"{k}={v}" for k, v in found[key].items()]
     ctx.default_map = {**(ctx.default_map or {}), **found}

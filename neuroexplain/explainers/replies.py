@@ -42,8 +42,10 @@ _LEADS = tuple(
     )
 )
 """What may stand before the sentence on its line; an explanation never begins so."""
+_NO_KEY = r'(?:(?!\{\s*").)*'
+"""Anything in which no JSON object begins."""
 _ANNOUNCES = re.compile(
-    rf"(?:#+\s*)?(?:\*\*)?(?:{_LABEL}|sure|certainly|of course|okay|ok|.*:)(?:\*\*)?[:!.]*(?:\*\*)?",
+    rf"(?:#+\s*)?(?:\*\*)?(?:{_LABEL}|sure|certainly|of course|okay|ok|{_NO_KEY}:)(?:\*\*)?[:!.]*(?:\*\*)?",
     re.IGNORECASE,
 )
 """A line that can only be there for what follows it."""

@@ -1,7 +1,8 @@
 """`scripted:FILE`: canned replies, for tests and for trying things without a model.
 
 The file has a JSON object per line. `{"match": "text", "reply": "..."}` answers every chat whose last user message holds
-the text; `{"reply": "..."}` answers one of the other chats, in the order of the file and of the calls.
+the text; `{"reply": "..."}` answers one of the other chats, in the order of the file and of the calls. A reply that is to list
+what could have begun it is written as that list, `[["7", -0.1], ...]`, in quotes like any other.
 """
 
 from __future__ import annotations

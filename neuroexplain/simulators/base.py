@@ -32,5 +32,5 @@ def require_data(explanation: Explanation, key: str, simulator: str) -> None:
     if explanation.data is None or key not in explanation.data:
         raise PluginError(
             f'simulator "{simulator}" reads the explanations of explainer "{simulator}" only, not of '
-            f'"{explanation.explainer}"; choose another simulator, for example sparse or logprob'
+            f'"{explanation.explainer}"; choose another simulator, for example embedding, sparse or logprob'
         )

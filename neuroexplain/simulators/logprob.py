@@ -63,7 +63,7 @@ class LogprobSimulator:
             examples=examples(EXAMPLES)[: self.examples],
             answers=answers,
         )
-        simulated = []
+        simulated: list[SpanSimulation] = []
         for span in spans:
             head = render(f"{TEMPLATE}/query.jinja", explanation=explanation.text)
             shown = [escape(token) for token in span.tokens]
@@ -71,7 +71,9 @@ class LogprobSimulator:
             try:
                 probabilities = await self.llm.distributions(prefix, segments, MARKER, answers)
             except LLMReplyError as error:
-                if not simulated:  # most often a limit of the server, which all texts would meet with
+                if (
+                    not simulated
+                ):  # most often a limit of the server, which all texts would meet with
                     raise
                 failure = Failure("simulate", error.reason, str(error), error.raw)
                 simulated.append(SpanSimulation(span, None, failure))

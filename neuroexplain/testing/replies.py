@@ -189,7 +189,7 @@ def _logprobs(
             "bytes": list(token.encode()),
         }
 
-    entries = []
+    entries: list[dict[str, Any]] = []
     for token in re.findall(r"\s*\S+", text):
         shares = alternatives if alternatives is not None and not entries else None
         if shares is None:

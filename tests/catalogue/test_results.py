@@ -193,7 +193,8 @@ def test_ngrams_are_replaced(catalogue: Catalogue, collection: Collection) -> No
     catalogue.save_ngrams(collection, NEURON, [Ngram("old", 3, 3, 3), Ngram("older", 2, 2, 2)])
     catalogue.save_ngrams(collection, NEURON, [Ngram(" the ice", 1.5, 2.5, 4)])
     shown = catalogue.show(NEURON)["ngrams"]
-    assert shown == [{"ngram": " the ice", "mean_response": 1.5, "max_response": 2.5, "count": 4}]
+    found = {"ngram": " the ice", "mean_response": 1.5, "max_response": 2.5, "count": 4}
+    assert shown == [{**found, "source": "context", "aggregator": None}]
     assert catalogue.show(replace(NEURON, polarity=1))["ngrams"] == []
 
 

@@ -46,7 +46,7 @@ def bench(file: Path, *options: str) -> Result:
     return neuroexplain("bench", "puzzles", "--file", str(file), "--catalogue", catalogue, *options)
 
 
-def script(file: Path, **levels: list[int]) -> str:
+def script(file: Path, **levels: list[list[Any]]) -> str:
     """Replies that hang on the explanation: levels of the first puzzle's tokens come from outside."""
     path = file.with_name("script.jsonl")
     lines = [

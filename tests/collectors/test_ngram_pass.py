@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -64,11 +64,11 @@ def recorded(
 
 def phrase(ngrams: NgramSet, number: int) -> list[int]:
     stop = int(ngrams.lengths[: number + 1].sum())
-    return ngrams.token_ids[stop - int(ngrams.lengths[number]) : stop].tolist()
+    return list(map(int, ngrams.token_ids[stop - int(ngrams.lengths[number]) : stop]))
 
 
 class Whole:
-    """What no pass may keep: every activation's extremes and means, [n-gram, neuron] by layer, batches of one shape."""
+    """What no pass may keep: the extremes and means of all texts, [n-gram, quantity, neuron] by layer."""
 
     def __init__(
         self,
@@ -77,29 +77,28 @@ class Whole:
         plan: Sequence[NDArray[np.int64]],
         lead: tuple[int, ...] = (),
     ) -> None:
-        shape = len(ngrams), 4
-        self.arrays = {
-            layer: np.full((*shape, site.width), np.nan, np.float32)
-            for layer, site in subject.sites.items()
-        }
-        """Mean, maximum, minimum of the tokens that count, [n-gram, quantity, neuron]; then the extremes of the others."""
-        self.outside = {
-            layer: np.full((len(ngrams), 2, site.width), np.nan, np.float32)
-            for layer, site in subject.sites.items()
-        }
+        def empty(quantities: int) -> dict[int, Floats]:
+            return {
+                layer: np.full((len(ngrams), quantities, site.width), np.nan, np.float32)
+                for layer, site in subject.sites.items()
+            }
+
+        self._first = subject.first
+        self.inside = empty(3)
+        """Mean, maximum and minimum of the tokens that count."""
+        self.outside = empty(2)
+        """Maximum and minimum of the others."""
         for batch in plan:
             rows = [[*lead, *phrase(ngrams, int(n))] for n in batch]
-            subject.run(
-                rows, list(subject.sites), lambda seen, b=batch: self._take(seen, b, subject.first)
-            )
+            subject.run(rows, list(subject.sites), partial(self._take, batch))
 
-    def _take(self, seen: LayerActivations, batch: NDArray[np.int64], first: int) -> None:
+    def _take(self, batch: NDArray[np.int64], seen: LayerActivations) -> None:
         values = seen.neurons.numpy()
         counts = np.zeros(values.shape[1], dtype=bool)
         counts[seen.content] = True
-        counts[seen.content.start : seen.content.start + first] = False
+        counts[seen.content.start : seen.content.start + self._first] = False
         inside, others = values[:, counts], values[:, ~counts]
-        kept = self.arrays[seen.layer]
+        kept = self.inside[seen.layer]
         kept[batch, 0] = inside.mean(axis=1, dtype=np.float32)
         kept[batch, 1], kept[batch, 2] = inside.max(axis=1), inside.min(axis=1)
         if others.shape[1]:
@@ -108,7 +107,7 @@ class Whole:
 
     def on_side(self, layer: int, polarity: int) -> dict[Aggregator, Floats]:
         """[n-gram, neuron] by aggregator, the sign turned for -1."""
-        mean, highest, lowest, _ = self.arrays[layer].swapaxes(0, 1)
+        mean, highest, lowest = self.inside[layer].swapaxes(0, 1)
         return {"mean": mean * polarity, "max": highest if polarity > 0 else -lowest}
 
 
@@ -131,7 +130,7 @@ def assert_moments(found: LayerNgrams, whole: Whole) -> None:
             mean, std = (f(aggregator, polarity) for f in (found.moments.mean, found.moments.std))
             np.testing.assert_allclose(mean, exact.mean(axis=0), atol=1e-6)
             np.testing.assert_allclose(std, exact.std(axis=0), rtol=1e-5, atol=1e-7)
-    assert found.moments.n == len(whole.arrays[found.layer])
+    assert found.moments.n == len(whole.inside[found.layer])
 
 
 @cache
@@ -214,7 +213,7 @@ def test_tokens_that_do_not_count_are_nowhere_but_in_their_own_number(
     whole = Whole(subject, ngrams, batches(ngrams.lengths), lead)
     over = 0
     for found in recorded(subject, ngrams, tmp_path, lead=lead):
-        _, highest, lowest, _ = whole.arrays[found.layer].swapaxes(0, 1)
+        _, highest, lowest = whole.inside[found.layer].swapaxes(0, 1)
         above, below = whole.outside[found.layer].swapaxes(0, 1)
         np.testing.assert_array_equal(found.moments.peaks_excluded, (above > highest).sum(axis=0))
         np.testing.assert_array_equal(found.moments.troughs_excluded, (below < lowest).sum(axis=0))

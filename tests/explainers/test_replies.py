@@ -120,6 +120,9 @@ def test_what_stands_round_it_goes(around: str) -> None:
         'Here it is:\n```json\n{{\n  "explanation": {}\n}}\n```',
         'Sure! Here is the JSON: {{"explanation": {}}} I hope that it helps.',
         '<think>JSON?</think>{{"explanation": {}}}',
+        '{{"explanation":\r\n{}}}',
+        'Here: {{"answer":\n{}\n}}\nI hope that it helps.',
+        '{{\n"text":\n{}\n}}',
     ],
 )
 def test_inside_json(around: str) -> None:
@@ -137,6 +140,7 @@ def test_inside_json(around: str) -> None:
         ("{}", "empty_reply"),
         ("[]", "empty_reply"),
         ('{"explanation": null}', "empty_reply"),
+        ('{"explanation":\r\n null}', "empty_reply"),
         ('{"explanation": " "}', "empty_reply"),
         ("```\n```", "empty_reply"),
         ("Explanation:", "empty_reply"),
