@@ -23,7 +23,7 @@ from neuroexplain.choosing import SHOWN, chooses
 from neuroexplain.collecting import collect, known_collection, layers_of, load_subject
 from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig
 from neuroexplain.errors import NO_ANSWER
-from neuroexplain.explainers.base import looks_at
+from neuroexplain.explainers.base import Want, looks_at
 from neuroexplain.explainers.revising import Residual, revise
 from neuroexplain.explaining import ExplanationKeys
 from neuroexplain.llm.addresses import addresses, name_of
@@ -31,7 +31,15 @@ from neuroexplain.llm.openai_http import identity
 from neuroexplain.llm.prices import Price
 from neuroexplain.models import price_of
 from neuroexplain.pretending import Pretender, Stage
-from neuroexplain.records import Explanation, HeldOut, NeuronId, Split
+from neuroexplain.records import (
+    Evidence,
+    Explanation,
+    HeldOut,
+    NeuronId,
+    Ngram,
+    OutputTokens,
+    Split,
+)
 from neuroexplain.registry import create, needs_llm
 from neuroexplain.run import Execution, Run
 from neuroexplain.runner import check_plugins
@@ -167,6 +175,7 @@ class _Estimator:
         self.explanation_keys = ExplanationKeys(
             *(collection, explain, self.explainer),
             self.writer.identity if needs_llm(type(self.explainer)) else None,
+            catalogue.ngram_pass(collection),
         )
         # Track by track: what predicts, with the keys of what it has predicted.
         self.tracks = [
@@ -259,7 +268,8 @@ class _Estimator:
     async def _explained(self, neuron: NeuronId) -> Explanation:
         """Pretend to write a neuron's explanations, and to choose among them."""
         config = self.explain_config
-        evidence = self.catalogue.evidence(self.collection, neuron, looks_at(type(self.explainer)))
+        wanted = looks_at(type(self.explainer))
+        evidence = _completed(self.catalogue.evidence(self.collection, neuron, wanted), wanted)
         candidates: list[Explanation] = []
         for sample in range(config.candidates):
             more = {"sample": sample} if sample else {}
@@ -343,6 +353,18 @@ class _Estimator:
             repair.prompt_tokens = repair.calls * usual.get("prompt_tokens", 0.0)
             repair.completion_tokens = repair.calls * usual.get("completion_tokens", 0.0)
             repair.cached_tokens = repair.prompt_tokens * _cached(usual)
+
+
+def _completed(evidence: Evidence, wanted: frozenset[Want]) -> Evidence:
+    """Evidence in which words of the spans stand for what has not been made yet: prompts become as long as they will be."""
+    tokens = [t.strip() for e in evidence.of_kind("top") for t in e.span.tokens if t.strip()]
+    if "ngrams" in wanted and not evidence.ngrams:
+        texts = [" ".join(tokens[i : i + 3]) for i in range(0, min(len(tokens), 150), 3)]
+        evidence = replace(evidence, ngrams=[Ngram(text, 1.0, 1.0, 1) for text in texts])
+    if "output_tokens" in wanted and evidence.output_tokens is None:
+        listed = tuple((token, 1.0) for token in tokens[:50])
+        evidence = replace(evidence, output_tokens=OutputTokens(listed, listed))
+    return evidence
 
 
 def _cached(usual: Mapping[str, float]) -> float:

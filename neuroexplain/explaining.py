@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
-from neuroexplain.catalogue import Collection, NewExplanation
+from neuroexplain.catalogue import Collection, NewExplanation, NgramPass
 from neuroexplain.config import ExplainConfig, run_key
 from neuroexplain.errors import (
     AwaitedError,
@@ -15,7 +15,7 @@ from neuroexplain.errors import (
     LLMReplyError,
     LLMUnavailableError,
 )
-from neuroexplain.explainers.base import Explainer, Want, wants
+from neuroexplain.explainers.base import Explainer, looks_at, wants
 from neuroexplain.explainers.revising import Residual, revise
 from neuroexplain.llm.base import LLM
 from neuroexplain.pipeline import unexplained
@@ -45,6 +45,7 @@ class ExplanationKeys:
         config: how explanations are written.
         explainer: made from it.
         identity: of the language model; None where none is asked.
+        ngrams: the n-gram pass that there is, where there is one.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class ExplanationKeys:
         config: ExplainConfig,
         explainer: Explainer,
         identity: str | None,
+        ngrams: NgramPass | None = None,
     ) -> None:
         self._made_by = [
             collection.key,
@@ -62,6 +64,8 @@ class ExplanationKeys:
             getattr(explainer, "template_sha256", None),
             config.seed if identity else None,
         ]
+        if "ngrams" in wants(type(explainer)):
+            self._made_by.append(ngrams.key if ngrams is not None else None)
 
     def of(self, neuron: NeuronId, sample: int = 0) -> str:
         """The key of a neuron's explanation, or of one of several candidates."""
@@ -85,10 +89,11 @@ class Explaining:
         self.explainer: Explainer = create("explainer", config.explainer, config.settings, llm)
         # What it takes instead of a part that there cannot be is there only where it is needed.
         kind = type(self.explainer)
-        self._wants = wants(kind) | wants(kind, lacking=get_args(Want))
+        self._wants = looks_at(kind)
         self.llm = llm if needs_llm(kind) else None
         identity = self.llm.identity if self.llm else None
-        self.keys = ExplanationKeys(collection, config, self.explainer, identity)
+        ngrams = run.catalogue.ngram_pass(collection)
+        self.keys = ExplanationKeys(collection, config, self.explainer, identity, ngrams)
 
     async def explain(self, neuron: NeuronId) -> Explained | None:
         """Explain a neuron and save that; None where it failed, which is saved and counted too.

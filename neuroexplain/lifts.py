@@ -19,7 +19,7 @@ def holding(texts: Iterable[str]) -> Counter[str]:
     """
     found: Counter[str] = Counter()
     for text in texts:
-        found.update(set(words(text)))
+        found.update(list(dict.fromkeys(words(text))))  # no set: its order is another in every process
     return found
 
 

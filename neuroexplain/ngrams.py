@@ -7,9 +7,9 @@ Parts are folders that survive an interruption; they lie beside the catalogue an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuroexplain.catalogue import Collection, NewPass, NgramPass
@@ -26,6 +26,20 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 """Of what makes a set and a response, beside the settings; another number makes every pass anew."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A pass that is to be made."""
+
+    key: str
+    """Hash of everything that determines it."""
+    collection: Collection
+    config: NgramConfig
+    subject: Subject
+    reading: Reading
+    """How the subject is given an n-gram."""
+    ngrams: NgramSet
 
 
 def collect_ngrams(
@@ -46,33 +60,33 @@ def collect_ngrams(
         NeuroexplainError: the subject cannot be loaded or is another one, the corpus was changed, or there is no n-gram.
     """
     catalogue = run.catalogue
+    # Read first: texts that were changed are an error whether or not there is a pass.
     texts = catalogue.texts(collection, config.splits)
     key = run_key("ngrams", _VERSION, config, collection.key)
     if not catalogue.use_ngram_pass(collection, key):
         subject = recorded_subject(run.execution, collection, subject)
-        reading, ngrams = _set(run.execution, collection, config, subject, texts)
-        _make(run, collection, config, key, subject, reading, ngrams)
+        _make(run, _prepared(run.execution, key, collection, config, subject, texts))
         run.counts["n-gram passes"] += 1
     found = catalogue.ngram_pass(collection)
     assert found is not None
     return found
 
 
-def _set(
+def _prepared(
     execution: Execution,
+    key: str,
     collection: Collection,
     config: NgramConfig,
     subject: Subject,
-    texts: list[str],
-) -> tuple[Reading, NgramSet]:
-    """The n-grams of the texts, and how the subject is given them."""
+    texts: Sequence[str],
+) -> _Job:
     from neuroexplain.collectors.ngram_set import Reading, build
     from neuroexplain.corpora.encoding import Encoder
 
     encoder = Encoder.of(subject.tokenizer)
     reading = Reading.of(subject, encoder)
-    with execution.progress.stage("finding n-grams", 1) as advance:
-        made = build(
+    with execution.progress.stage("finding n-grams", len(texts)) as advance:
+        ngrams = build(
             texts,
             encoder,
             reading,
@@ -80,70 +94,52 @@ def _set(
             orders=config.orders,
             min_count=config.min_count,
         )
-        advance(1)
-    return reading, made
+        advance(len(texts))
+    return _Job(key, collection, config, subject, reading, ngrams)
 
 
-def _make(
-    run: Run,
-    collection: Collection,
-    config: NgramConfig,
-    key: str,
-    subject: Subject,
-    reading: Reading,
-    ngrams: NgramSet,
-) -> None:
+def _make(run: Run, job: _Job) -> None:
     """Run the parts to their end, and save them."""
     from neuroexplain.collectors.ngram_part import NgramHeader, NgramPart
     from neuroexplain.collectors.ngram_pass import record_ngrams
 
-    execution = run.execution
-    parent = parts_folder(run.catalogue.path)
-    headers = [
-        NgramHeader(key, ngrams.sha256, widths)
-        for widths in _groups(collection, config, execution.max_memory)
-    ]
-    subject.verify()
+    execution, parent = run.execution, parts_folder(run.catalogue.path)
+    job.subject.verify()
     # Held until all is saved: another process would else take a finished part for its own.
     with ExitStack() as held:
-        parts = [held.enter_context(NgramPart(parent, header)) for header in headers]
-        total = len(ngrams) * len(parts)
-        with execution.progress.stage("n-grams", total) as advance:
+        parts = [
+            held.enter_context(NgramPart(parent, NgramHeader(job.key, job.ngrams.sha256, widths)))
+            for widths in _groups(job.collection, job.config, execution.max_memory)
+        ]
+        with execution.progress.stage("n-grams", len(job.ngrams) * len(parts)) as advance:
             for part in parts:
                 record_ngrams(
-                    subject,
-                    ngrams,
+                    job.subject,
+                    job.ngrams,
                     part,
-                    lead=reading.lead,
-                    top=config.top,
+                    lead=job.reading.lead,
+                    top=job.config.top,
                     advance=advance,
                     checkpoint=execution.checkpoint,
                 )
-        _save(run, collection, config, key, subject, ngrams, parts)
+        _save(run, job, parts)
         for part in parts:
             part.remove()
-    _tidy(parent)
+    if parent.is_dir() and not any(parent.iterdir()):
+        parent.rmdir()
 
 
-def _save(
-    run: Run,
-    collection: Collection,
-    config: NgramConfig,
-    key: str,
-    subject: Subject,
-    ngrams: NgramSet,
-    parts: list[NgramPart],
-) -> None:
+def _save(run: Run, job: _Job, parts: Sequence[NgramPart]) -> None:
     made = NewPass(
-        key=key,
-        config=as_dict(config),
-        weights_sha256=subject.weights_sha256,
-        ngrams=ngrams,
+        key=job.key,
+        config=as_dict(job.config),
+        weights_sha256=job.subject.weights_sha256,
+        ngrams=job.ngrams,
         layers=(layer for part in parts for layer in part.layers()),
     )
     n_layers = sum(len(part.header.widths) for part in parts)
     with run.execution.progress.stage("writing layers", n_layers) as advance:
-        run.catalogue.save_ngram_pass(collection, made, lambda _: advance(1))
+        run.catalogue.save_ngram_pass(job.collection, made, lambda _: advance(1))
 
 
 def _groups(
@@ -174,9 +170,3 @@ def _groups(
             taken += needed
     if group:
         yield group
-
-
-def _tidy(parent: Path) -> None:
-    """Remove the folder of parts if there is none left in it."""
-    if parent.is_dir() and not any(parent.iterdir()):
-        parent.rmdir()

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
-import sqlite3
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import numpy as np
-
-import neuroexplain as nx
 from neuroexplain.levels import MAX_LEVEL
 from neuroexplain.templates import prompt_sha256
 from neuroexplain.testing import Response, completion
 from tests import lives
-from tests.program import Result, neuroexplain
-from tests.sweeps import Sweeps
 
 Body = dict[str, Any]
 Made = str | Body | Response
 ABOUT = re.compile(r"[Nn]euron responds to: (.*)")
 """The explanation in a question about what it predicts."""
 ITEM = re.compile(r"^(\d+): ", re.MULTILINE)
+TOKEN = re.compile("unknown|10|.", re.DOTALL)
+LEVELS = {str(level): math.log(0.005) for level in range(MAX_LEVEL + 1)}
 LONG = "ice, снег, 氷 — “frost”\r\n\t🧊 " * 400
 """More than 10 kB."""
 
@@ -40,8 +35,9 @@ class Sent:
     """From the request, and the reply that would have been good."""
     reason: str = ""
     """Of the failure; empty where the reply is as good as the good one."""
-    raw: str = ""
-    """What the failure has to keep, byte for byte."""
+    raw: str | None = ""
+    """What the failure has to keep, byte for byte; None where that is nothing: of a whole text's tokens with their
+    alternatives, which are megabytes, the message says what is wrong."""
     is_reply: bool = True
     """Whether a text came, which the ledger has from then on."""
     text: str | None = None
@@ -74,6 +70,20 @@ def odd(**changes: Any) -> Sent:
         return made | {k: v for k, v in changes.items() if k in made}
 
     return Sent(make)
+
+
+def bad(text: str, finish: str = "stop") -> Sent:
+    return said(text, "parse_failed", finish=finish)
+
+
+def repaired(first: str) -> Sent:
+    """A bad reply, and a good one when it is asked for once more."""
+    return Sent(lambda body, well: well if len(body["messages"]) > 2 else first)
+
+
+def worse(first: str, second: str) -> Sent:
+    """Two bad replies; the last one counts."""
+    return replace(bad(second), make=lambda body, _: second if len(body["messages"]) > 2 else first)
 
 
 def _choice(message: str, finish: str = '"stop"') -> str:
@@ -111,10 +121,42 @@ NO_ANSWER: dict[str, Sent] = {
     "an error": sent('{"error": {"message": "später\\u0007"}}', "server_error", status=500),
 }
 """A server does not answer; it may do so another time."""
+UNREADABLE: dict[str, Sent] = {
+    "nothing": bad(""),
+    "blanks": bad(" \r\n\t\u2028"),
+    "a NUL": bad('\0{"fires": []}'),
+    "null": bad("null"),
+    "null inside": bad('{"fires":\r\n\tnull}'),
+    "a refusal": bad("I’m sorry, but I can’t help with that — désolé.\r\n"),
+    "a thought": bad("<think>“ice”, снег</think>"),
+    "prose before": bad('Here you are:\n{"fires": []}'),
+    "prose behind": bad('{"fires": []}\r\nI hope this helps! 🧊'),
+    "prose alone": bad("The 1990s, 4.5 kg, and the U.S. Theater."),
+    "half": bad('{"fires": [[1, 5], [2', finish="length"),
+    "half, and nobody says so": bad('{"fires": [[1, "é'),
+    "two lists": bad("[]\n[]"),
+    "1990": bad("1990"),
+    "4.5 kg": bad("4.5 kg"),
+    "a text": bad('"fires"'),
+    "another key": bad('{"levels": []}'),
+    "a key twice": bad('{"fires": [], "fires": []}'),
+    "a key beside it": bad('{"fires": [], "why": "“ice”"}'),
+    "numbers alone": bad('{"fires": [1, 2, 3]}'),
+    "too long a list": bad('{"fires": [[1, 2, 3, 4]]}'),
+    "an empty list": bad('{"fires": [[]]}'),
+    "objects": bad('{"fires": [{"number": 1, "level": 2}]}'),
+    "half a pair": bad('{"fires": [["\\ud83e"]]}'),
+    "10 kB": bad(LONG),
+    "brackets": bad("[" * 10_000),
+    "worse": worse('{"fires": 0}', " “null”\t"),
+}
+"""A text comes that is no list in JSON."""
 
 
 def good(body: Body) -> Made:
     """A reply that hangs on the question alone, and can be used."""
+    if "prompt" in body:
+        return echoed(body)
     text, kind = question(body), zlib.crc32(json.dumps(body["messages"][:2]).encode())
     if "JSON list of [line" in text:
         return lives.answer({"messages": body["messages"][:2]})
@@ -122,16 +164,31 @@ def good(body: Body) -> Made:
         pairs = [[n, kind // n % MAX_LEVEL + 1] for n in map(int, ITEM.findall(text)) if n % 2]
         return json.dumps({"fires": pairs})
     if "Level of its last token" in text:
-        levels = {str(kind % 10): 0.75, str(kind // 10 % 10): 0.25}
+        levels = {str(kind % MAX_LEVEL): 0.75, "X": 0.25}
         return completion("0", body, alternatives=levels)
     if " texts, as {" in text:
         return json.dumps({"texts": [f"text {kind} of {n} words" for n in range(20)]})
     return lives.answer(body)
 
 
+def echoed(body: Body) -> Body:
+    """A completion of a model whose probabilities of levels hang on what stands before them."""
+    prompt: str = body["prompt"]
+    tokens = [*TOKEN.findall(prompt)] if body["echo"] else []
+    tokens += ["a"] * body["max_tokens"]
+    listed, at = [], 0
+    for token in tokens:
+        level = zlib.crc32(prompt[:at].encode()) % MAX_LEVEL
+        listed.append({**LEVELS, str(level): math.log(0.9), token: -1.0})
+        at += len(token)
+    logprobs = {"tokens": tokens, "token_logprobs": [-1.0] * len(tokens), "top_logprobs": listed}
+    choice = {"index": 0, "text": "".join(tokens), "logprobs": logprobs, "finish_reason": "length"}
+    return {"model": body["model"], "choices": [choice]}
+
+
 def question(body: Body) -> str:
     """The user's turn, before anything was repaired; of an explainer with examples, that of the first example."""
-    text: str = body["messages"][1]["content"]
+    text: str = body["prompt"] if "prompt" in body else body["messages"][1]["content"]
     return text
 
 
@@ -171,16 +228,13 @@ class Spoilt:
         bad = None if neuron is None else self.sent.get(neuron)
         if neuron is None or bad is None or self._number(neuron, body) < self.from_:
             return made
-        text = made if isinstance(made, str) else ""
-        if neuron in self.patient:
-            return self._later(bad.make(body, text))
-        return bad.make(body, text)
+        answer = bad.make(body, made if isinstance(made, str) else "")
+        return self._later(answer) if neuron in self.patient else answer
 
     def _neuron(self, body: Body) -> int | None:
         if self.explaining:
             return self.neurons.get(prompt_sha256(json.dumps(body["messages"])))
-        found = ABOUT.search(question(body))
-        return None if found is None else self.neurons.get(found[1])
+        return self.neurons.get(ABOUT.findall(question(body))[-1])
 
     def _number(self, neuron: int, body: Body) -> int:
         asked = self._asked.setdefault(neuron, [])
@@ -192,147 +246,3 @@ class Spoilt:
         async with asyncio.timeout(60):
             await self._explained.wait()
         return made
-
-
-class Explanation(NamedTuple):
-    """A row about one neuron."""
-
-    neuron: int
-    """Its index."""
-    number: int
-    text: bytes
-    status: str
-    reason: str | None
-    message: str | None
-    raw: bytes | None
-    prompt_sha256: str | None
-
-
-class FailedSpan(NamedTuple):
-    """A span of one neuron that has no prediction."""
-
-    neuron: int
-    simulation: int
-    span: int
-    reason: str
-    message: str
-    raw: bytes
-
-
-class Score(NamedTuple):
-    """A score of one neuron."""
-
-    neuron: int
-    scorer: str
-    value: float | None
-    reason: str | None
-    coverage: float
-    n_tokens: int
-    floor: float | None
-
-
-# As bytes: what is no UTF-8, or ends at a NUL for some function, would show.
-_EXPLANATIONS = """
-    SELECT n.idx, e.id, CAST(e.text AS BLOB), e.status, e.reason, e.message, CAST(e.raw_reply AS BLOB), e.prompt_sha256
-    FROM explanation e JOIN neuron n ON n.id = e.neuron_id ORDER BY n.idx, e.id
-"""
-_FAILED = """
-    SELECT n.idx, s.id, f.span, f.reason, f.message, CAST(f.raw_reply AS BLOB) FROM simulation_failure f
-    JOIN simulation s ON s.id = f.simulation_id JOIN explanation e ON e.id = s.explanation_id
-    JOIN neuron n ON n.id = e.neuron_id ORDER BY n.idx, s.id, f.span
-"""
-_SCORES = """
-    SELECT n.idx, s.scorer, s.value, s.reason, s.coverage, s.n_tokens, s.floor FROM score s
-    JOIN explanation e ON e.id = s.explanation_id JOIN neuron n ON n.id = e.neuron_id
-    WHERE s.split = 'test' ORDER BY n.idx, s.scorer, s.id
-"""
-_SIMULATIONS = """
-    SELECT n.idx, s.id FROM simulation s JOIN explanation e ON e.id = s.explanation_id
-    JOIN neuron n ON n.id = e.neuron_id ORDER BY s.id
-"""
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """What a catalogue holds, read by SQL; the file is found sound first."""
-
-    path: Path
-
-    def __post_init__(self) -> None:
-        lives.content(self.path)
-
-    @property
-    def explanations(self) -> list[Explanation]:
-        return [Explanation(*row) for row in self.rows(_EXPLANATIONS)]
-
-    @property
-    def failed_spans(self) -> list[FailedSpan]:
-        return [FailedSpan(*row) for row in self.rows(_FAILED)]
-
-    @property
-    def scores(self) -> list[Score]:
-        return [Score(*row) for row in self.rows(_SCORES)]
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """What a query finds."""
-        with closing(sqlite3.connect(self.path)) as connection:
-            return connection.execute(query).fetchall()
-
-    def levels(self) -> dict[int, dict[int, np.ndarray | None]]:
-        """Predicted levels of every span of every neuron's newest simulation; None where it failed."""
-        with nx.Catalogue(self.path, read_only=True) as opened:
-            return {
-                neuron: {s.span.span: s.expected for s in opened.simulation(number).spans}
-                for neuron, number in self.rows(_SIMULATIONS)
-            }
-
-    def about(self, neurons: set[int]) -> dict[str, list[tuple[Any, ...]]]:
-        """Explanations, simulations and scores of some neurons."""
-        places = dict(self.rows("SELECT id, idx FROM neuron"))
-        content = lives.content(self.path)
-        del content["calls"]
-        return {
-            name: [row for row in rows if places[row[0]] in neurons]
-            for name, rows in content.items()
-        }
-
-
-class Wholly:
-    """Sweeps of the tiny subject by the command line.
-
-    Args:
-        sweeps: has the subject, and has collected it.
-        options: of all these sweeps.
-    """
-
-    def __init__(self, sweeps: Sweeps, *options: str) -> None:
-        self._command = (
-            "sweep",
-            *sweeps.collecting,
-            "--llm",
-            "openai:test-model",
-            "--no-probe",
-            *options,
-        )
-
-    def __call__(self, path: Path, url: str, *more: str) -> Result:
-        """Such a sweep; no call is tried twice."""
-        server = ("--base-url", f"{url},name=here", "--tries", "1")
-        return neuroexplain(
-            *self._command, *server, "--catalogue", str(path), *more, OPENAI_API_KEY="none"
-        )
-
-
-def reasons(result: Result) -> dict[str, int]:
-    """Failures by reason as a command has printed them."""
-    lines = re.findall(r"^  (\d+) failed: (\w+)$", result.err, re.MULTILINE)
-    return {reason: int(n) for n, reason in lines}
-
-
-def texts(value: Any) -> Iterator[str]:
-    """Every text in a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from texts(part)

@@ -33,6 +33,8 @@ def test_every_field_changes_the_key(config: Any) -> None:
                 other = value + 1
             case tuple():
                 other = (*value, "more")
+            case dict() if field.name == "scorer_settings":
+                other = {"correlation": {"x": 1}}
             case dict():
                 other = {"x": 1}
             case CollectConfig():
@@ -95,3 +97,8 @@ def test_a_score_needs_scorers_and_spans() -> None:
         ScoreConfig(scorers=())
     with pytest.raises(ConfigError, match="no spans to score: set at least one of top"):
         ScoreConfig(top=0, random=0, quantile=0)
+
+
+def test_settings_of_a_scorer_that_is_not_asked_for() -> None:
+    with pytest.raises(ConfigError, match="settings of the scorer detection, which is not asked"):
+        ScoreConfig(scorer_settings={"detection": {"spans_per_call": 3}})

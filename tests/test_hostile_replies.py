@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,21 +19,16 @@ from tests.hostile import (
     NO_ANSWER,
     NO_REPLY,
     ODD,
-    Catalogue,
-    Explanation,
     Sent,
     Spoilt,
-    Wholly,
     good,
-    reasons,
     said,
 )
+from tests.kept import SPARE, Catalogue, Explanation, Sweep, reasons
 from tests.program import Result, neuroexplain
 from tests.sweeps import Sweeps
 
 EXPLAINERS = [n for n in BUILT_IN["explainer"] if needs_llm(find("explainer", n))]
-SPARE = 8
-"""Neurons beside those that are answered badly."""
 
 USELESS: dict[str, Sent] = {
     "nothing": said("", "empty_reply"),
@@ -90,13 +86,8 @@ def collected(sweeps: Sweeps, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def copy(catalogue: Path, path: Path) -> Path:
-    path.write_bytes(catalogue.read_bytes())
-    return path
-
-
 def check_failed(row: Explanation, expected: Sent) -> None:
-    assert row.raw == expected.raw.encode("utf-8")
+    assert row.raw is not None and row.raw.decode() == expected.raw
     assert (row.text, row.status, row.reason) == (b"", "failed", expected.reason)
     assert row.message and row.message.isprintable()
 
@@ -131,11 +122,13 @@ def test_every_bad_reply_is_a_failure_that_keeps_it(
     explainer: str, sweeps: Sweeps, collected: Path, tmp_path: Path
 ) -> None:
     options = ("--score-top", "1", "--score-random", "1", "--score-quantile", "0", "--null", "0")
-    sweep = Wholly(
+    sweep = Sweep(
         *(sweeps, "--explainer", explainer, "--simulator", "sparse", "--bootstrap", "10"),
         *(*options, "--neurons", f"0:0-{len(SENT) + 2 * SPARE - 1}"),
     )
-    true_path, path = (copy(collected, tmp_path / f"{n}.sqlite") for n in ("true", "hostile"))
+    true_path, path = tmp_path / "true.sqlite", tmp_path / "hostile.sqlite"
+    shutil.copy(collected, true_path)
+    shutil.copy(collected, path)
     with serve(good) as server:
         undisturbed = sweep(true_path, server.base_url)
     true = Catalogue(true_path)
@@ -169,7 +162,7 @@ def retry(path: Path, url: str, run: int, *more: str) -> Result:
 
 def test_some_candidates_of_a_neuron(sweeps: Sweeps, tmp_path: Path) -> None:
     """A neuron is well as long as one of its candidates is; the others are failures beside it."""
-    sweep = Wholly(
+    sweep = Sweep(
         *(sweeps, "--explainer", "highlight", "--simulator", "sparse", *FEW),
         *("--candidates", "3", "--neurons", "0:0-9"),
     )
@@ -209,7 +202,7 @@ def test_some_candidates_of_a_neuron(sweeps: Sweeps, tmp_path: Path) -> None:
 def test_a_revision_that_fails_leaves_the_explanation_as_it_was(
     sweeps: Sweeps, tmp_path: Path
 ) -> None:
-    sweep = Wholly(
+    sweep = Sweep(
         *(sweeps, "--explainer", "token-activation", "--simulator", "sparse", *FEW),
         *("--revise", "1", "--neurons", "0:0-7"),
     )
@@ -246,7 +239,7 @@ STEERING = said("blue \x1b]0;title\x07words\x1b[2J", explains="blue \x1b]0;title
 def test_failures_and_texts_are_shown_as_they_are_and_steer_no_terminal(
     sweeps: Sweeps, tmp_path: Path
 ) -> None:
-    sweep = Wholly(
+    sweep = Sweep(
         *(sweeps, "--explainer", "token-activation", "--simulator", "sparse", *FEW),
         *("--neurons", "0:0-9"),
     )

@@ -17,6 +17,8 @@ from neuroexplain.catalogue.rows import add_one
 from neuroexplain.errors import CatalogueError, unknown
 
 ENDS = ("done", "interrupted", "failed")
+_WRITING = ("explain", "revise")
+"""Purposes of calls that explanations come of."""
 
 _FAILURES = text("""
     SELECT run_id, reason, count(*) AS n FROM (
@@ -181,7 +183,7 @@ def failed_requests(connection: Connection, run_id: int, reasons: AbstractSet[st
     return [
         row.request.hex()
         for row in connection.execute(calls)
-        if ((row.prompt, row.reply) in texts if row.purpose == "explain" else row.reply in replies)
+        if ((row.prompt, row.reply) in texts if row.purpose in _WRITING else row.reply in replies)
     ]
 
 

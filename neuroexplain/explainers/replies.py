@@ -111,7 +111,7 @@ def _read(text: str, cut: bool) -> tuple[str, str]:
         return "", "refusal"
     if cut and len(lines) == 1:
         # Whole sentences survive; half of one would be a claim that nobody made.
-        found = _whole_sentences(found, len(found))
+        found = _whole_sentences(found, min(len(found), MAX_TEXT))
         return found, "" if found else "truncated"
     if len(found) > MAX_TEXT:
         found = _whole_sentences(found, MAX_TEXT)

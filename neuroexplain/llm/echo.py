@@ -17,9 +17,14 @@ _NO_ECHO = (LookupError, ValueError, TypeError, AttributeError, OverflowError, R
 
 
 class NoEchoError(NeuroexplainError):
-    """A server does not give the probabilities of a text, or not in a way that can be read; `raw` is what it gives."""
+    """A server does not give the probabilities of a text, or not in a way that can be read.
 
-    raw: str | None = None
+    `raw` is what it gave, where that cannot be read at all.
+    """
+
+    def __init__(self, message: str, raw: str | None = None) -> None:
+        super().__init__(message)
+        self.raw = raw
 
 
 @dataclass(frozen=True)
@@ -95,10 +100,11 @@ def read_echo(response: Response) -> Echo:
             {str(token): float(p) for token, p in (top or {}).items()} for top in tops
         )
     except _NO_ECHO:
-        raise NoEchoError("no probabilities came back for the text that was sent") from None
+        why = "no probabilities came back for the text that was sent"
+        raise NoEchoError(why, response.body) from None
     if not len(tokens) == len(logprobs) == len(alternatives):
-        raise NoEchoError("not as many probabilities came back as tokens")
+        raise NoEchoError("not as many probabilities came back as tokens", response.body)
     listed = chain(logprobs, *(top.values() for top in alternatives))
     if not all(p is None or p <= ROUNDING for p in listed):  # NaN is not either
-        raise NoEchoError("what came back are no log probabilities")
+        raise NoEchoError("what came back are no log probabilities", response.body)
     return Echo(tokens, logprobs, alternatives, used(data).prompt)

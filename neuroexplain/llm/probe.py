@@ -272,11 +272,7 @@ async def echo(endpoint: Endpoint, text: str, top: int, *, probe: bool = False) 
             raise
         # Servers are known that fail where nothing is to be generated.
         response = await _complete(endpoint, text, 1, echo=True, top=top, probe=probe)
-    try:
-        return read_echo(response).spelling(text)
-    except NoEchoError as error:
-        error.raw = response.body
-        raise
+    return read_echo(response).spelling(text)
 
 
 async def _complete(

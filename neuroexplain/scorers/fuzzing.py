@@ -93,6 +93,10 @@ class Fuzzing:
                 failed[place] = answer
             else:
                 levels[place][list(found.tokens)] = answer[number % self.spans_per_call]
+        bad = [answer for answer in calls if isinstance(answer, Failure)]
+        if bad and len(bad) == len(calls):
+            # Spans without marks would else pass for answered, though nothing was.
+            failed = {i: failed.get(i, bad[0]) for i in range(len(held_out.spans))}
         spans = (
             SpanSimulation(s.span, None, failed[i])
             if i in failed

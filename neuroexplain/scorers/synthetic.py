@@ -79,14 +79,10 @@ class Synthetic:
         """Version of the prompts."""
         return template_hash(NAME)
 
-    async def write(self, explanation: str, *, seed: int) -> MatchingTexts:
-        """Ask for the texts once, and once more where the reply cannot be used; half of what is wanted will do.
-
-        Raises:
-            LLMError: no reply could be had at all.
-        """
+    def request(self, explanation: str, *, seed: int) -> Request:
+        """The question, before there is any answer to it."""
         user = render(f"{NAME}/user.jinja", explanation=explanation, n=self.texts)
-        request = Request(
+        return Request(
             messages=(_system(), Message("user", user)),
             purpose="score",
             max_tokens=self.max_tokens,
@@ -94,6 +90,14 @@ class Synthetic:
             seed=seed,
             schema=SCHEMA,
         )
+
+    async def write(self, explanation: str, *, seed: int) -> MatchingTexts:
+        """Ask for the texts once, and once more where the reply cannot be used; half of what is wanted will do.
+
+        Raises:
+            LLMError: no reply could be had at all.
+        """
+        request = self.request(explanation, seed=seed)
         asked = request.prompt_sha256
         try:
             reply = await self.llm.chat(request)

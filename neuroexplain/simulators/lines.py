@@ -6,18 +6,17 @@ with escapes or with the characters that they stand for, in another case only be
 
 from __future__ import annotations
 
+import codecs
 import re
-from array import array
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroexplain.levels import escape, escape_all
+from neuroexplain.levels import escape_all
 from neuroexplain.records import Floats
 
 LINE = 10
@@ -26,6 +25,9 @@ _SHIFTS = (0, -1, 1, -2, 2, -3)
 """Tokens by which a cut may be moved, so that it is at a space, or at least not inside a word."""
 _MARKS = str.maketrans("‘’“”–—", "''\"\"--")
 _QUOTATION = "\"'“”‘’`"
+_SIGN = re.compile(r"\\(?:[\\nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})")
+"""What `escape` writes."""
+_WITHIN = re.compile(r"(?<=\w)(?=\w)")
 
 
 class Place(NamedTuple):
@@ -62,23 +64,23 @@ class Shown:
         """Tokens."""
         return len(self._tokens)
 
-    def find(self, piece: str, line: int | None = None) -> list[Place]:
+    def find(self, piece: str, line: int | None = None, *, whole: bool = False) -> list[Place]:
         """Where a piece stands, the one that is meant first before others. It may run on into the next line.
 
         Args:
             piece: as it is shown, or in the characters of the text.
             line: in which it begins, from 0; None for any.
+            whole: leave out places that are not between the ends of words.
         """
         first, end = (0, len(self)) if line is None else self.cuts[line : line + 2]
         low, high = self._edges[first], self._edges[end]
         for wanted in dict.fromkeys((piece, piece.strip(_QUOTATION))):
-            forms = (wanted, escape(wanted), plain(wanted), plain(escape(wanted)))
             found: dict[tuple[int, int], Place] = {}
-            for number, form in enumerate(forms):
-                for start, stop in self._spellings[number // 2].find(form):
-                    if low <= start < high:
-                        place = Place(self._loose(start, stop), number, start, stop)
-                        found.setdefault((start, stop), place)
+            for number, form in _forms(wanted):
+                for at in _occurrences(form, self._text if number < 2 else self._folded, low, high):
+                    loose = self._in_word[at[0]] or self._in_word[at[1]]
+                    if at not in found and not (whole and loose):
+                        found[at] = Place(self._looseness(*at) if loose else 0, number, *at)
             if found:
                 return sorted(found.values())
         return []
@@ -103,22 +105,20 @@ class Shown:
         return np.array(self._edges[:-1], dtype=np.int64)[with_text], with_text.cumsum() - 1
 
     @cached_property
-    def _spellings(self) -> tuple[_Spelling, _Spelling]:
-        text, folded = self._text, plain(self._text)
-        if escape(text) == text and len(folded) == len(
-            text
-        ):  # a fold never makes a character shorter
-            return _Spelling(text), _Spelling(folded)
-        visible = [escape(character) for character in text]
-        return _Spelling(visible), _Spelling([plain(unit) for unit in visible])
+    def _folded(self) -> str:
+        return fold(self._text)
 
-    def _loose(self, start: int, stop: int) -> int:
-        inside = [at for at in (start, stop) if self._splits_word(at)]
-        return 1 + any(at not in self._edges for at in inside) if inside else 0
+    @cached_property
+    def _in_word(self) -> bytes:
+        """[character] and the end; 1 where it belongs to one word with the one before. Spans are kept by the thousand."""
+        marks = bytearray(len(self._text) + 1)
+        for match in _WITHIN.finditer(self._text):
+            marks[match.start()] = 1
+        return bytes(marks)
 
-    def _splits_word(self, at: int) -> bool:
-        """Whether the characters on both sides belong to one word."""
-        return 0 < at < len(self._text) and bool(re.fullmatch(r"\w\w", self._text[at - 1 : at + 1]))
+    def _looseness(self, start: int, stop: int) -> int:
+        """Of a place inside a word: whether the ends that are inside are those of tokens."""
+        return 1 + any(self._in_word[at] and at not in self._edges for at in (start, stop))
 
     def _is_spaced(self, at: int) -> bool:
         return any(character.isspace() for character in self._text[at - 1 : at + 1])
@@ -131,46 +131,50 @@ class Shown:
         for number in range(1, lines):
             even = number * n // lines
             near = [even + shift for shift in _SHIFTS if cuts[-1] < even + shift < n]
-            whole = [i for i in near if self._tokens[i] and not self._splits_word(self._edges[i])]
+            whole = [i for i in near if self._tokens[i] and not self._in_word[self._edges[i]]]
             spaced = [i for i in whole if self._is_spaced(self._edges[i])]
             cuts.append([*spaced, *whole, even][0])
         return [*cuts, n] if n else cuts
 
 
-class _Spelling:
-    """A text in one way of writing its characters.
+def _occurrences(form: str, text: str, low: int, high: int) -> list[tuple[int, int]]:
+    """Where a form begins, between two places, and where it ends."""
+    found: list[tuple[int, int]] = []
+    size = len(form)
+    at = text.find(form, low, high + size - 1) if form and low < high else -1
+    while at >= 0:
+        found.append((at, at + size))
+        at = text.find(form, at + 1, high + size - 1)
+    return found
 
-    Args:
-        units: how each character is written, be it with several.
+
+@lru_cache(1024)
+def _forms(piece: str) -> list[tuple[int, str]]:
+    """In which forms a piece may stand in a text: as it is shown, as it is, and from 2 on the same in any case."""
+    exact = unescape(piece), piece
+    forms = enumerate([*exact, *map(fold, exact)])
+    return [(number, form) for number, form in forms if number % 2 == 0 or exact[0] != exact[1]]
+
+
+def unescape(shown: str) -> str:
+    r"""The text that `escape` shows so.
+
+    >>> unescape(r"C:\\new\tfile") == "C:\\new\tfile"
+    True
     """
-
-    def __init__(self, units: Sequence[str]) -> None:
-        self._text = "".join(units)
-        alike = len(self._text) == len(units)
-        # Where each character begins; spans are kept by the thousand.
-        self._begin: Sequence[int] = (
-            range(len(units) + 1) if alike else array("I", accumulate(map(len, units), initial=0))
-        )
-
-    def find(self, form: str) -> Iterator[tuple[int, int]]:
-        """First and last characters, exclusive, of every occurrence that does not break one up."""
-        at = self._text.find(form) if form else -1
-        while at >= 0:
-            start, stop = self._character(at), self._character(at + len(form))
-            if start is not None and stop is not None:
-                yield start, stop
-            at = self._text.find(form, at + 1)
-
-    def _character(self, at: int) -> int | None:
-        """The character that begins at a place."""
-        number = bisect_left(self._begin, at)
-        return number if self._begin[number] == at else None
+    if "\\" not in shown:
+        return shown
+    return _SIGN.sub(lambda sign: codecs.decode(sign[0], "unicode_escape"), shown)
 
 
-def plain(text: str) -> str:
-    """A text without its cases and with plain marks, as models tend to copy it.
+def fold(text: str) -> str:
+    """A text without its cases and with plain marks, as models tend to copy it; every character stays one.
 
-    >>> plain("Don’t")
+    >>> fold("Don’t")
     "don't"
     """
-    return text.casefold().translate(_MARKS)
+    folded = text.casefold()
+    if len(folded) != len(text):
+        each = ((character, character.casefold()) for character in text)
+        folded = "".join(small if len(small) == 1 else as_it_is for as_it_is, small in each)
+    return folded.translate(_MARKS)

@@ -123,15 +123,13 @@ def _mark_everywhere(marked: Sequence[Marked], quotes: Sequence[_Quote]) -> None
         if quote.piece in seen:
             raise ValueError(f"{quote} is listed twice for line {EVERYWHERE}")
         seen.add(quote.piece)
-        found = [m.shown.find(quote.piece) for m in marked]
-        best = min((_kind(place) for places in found for place in places), default=None)
+        # Ends of words, not of tokens, which a model does not see: "ing" means that of "being" too.
+        found = [m.shown.find(quote.piece, whole=True) for m in marked]
+        if not any(found):
+            found = [m.shown.find(quote.piece) for m in marked]
+        spelling = min((place.form for places in found for place in places), default=0)
         for m, places in zip(marked, found, strict=True):
-            m.everywhere([place for place in places if _kind(place) == best], quote.level)
-
-
-def _kind(place: Place) -> tuple[bool, int]:
-    # Not by tokens, whose ends a model does not see: "ing" means that of "being" too.
-    return place.loose > 0, place.form
+            m.everywhere([place for place in places if place.form == spelling], quote.level)
 
 
 def _quote(entry: object, n_lines: int) -> _Quote:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -27,9 +28,18 @@ AREA = replace(UNITS, scorer="synthetic_auroc", value=0.875, ci_low=0.75, ci_hig
 def save(catalogue: Catalogue, entries: Iterable[TextSet | NewScores], config: str = "a") -> int:
     """Save as a run does; returns its row."""
     with Run(catalogue, "score", config) as run:
-        for entry in entries:
-            saved = run.saver.texts if isinstance(entry, TextSet) else run.saver.scores
-            run.drive(saved(entry))  # type: ignore[arg-type]
+
+        async def all_of_them() -> None:
+            await asyncio.gather(
+                *(
+                    run.saver.texts(entry)
+                    if isinstance(entry, TextSet)
+                    else run.saver.scores(entry)
+                    for entry in entries
+                )
+            )
+
+        run.drive(all_of_them())
     return run.id
 
 

@@ -150,6 +150,7 @@ def test_real_language_model_as_subject_explainer_and_simulator(tmp_path: Path) 
         "sweep", "--subject", "smollm2", "--corpus", str(TEXT), "--tokens", "1500", "--layers", "4", "--neurons", "4:0-4",
         "--explainer", "token-activation", "--llm", "local:smollm2", "--simulator", "logprob",
         "--score-top", "1", "--score-random", "1", "--score-quantile", "0", "--set", "examples=2",
+        "--set", "shots=2",  # of which a model this small copies the last, and comes to an end
         "--catalogue", str(tmp_path / "c.sqlite"), "--json",
     )  # fmt: skip
     assert result.code == 0, result.err

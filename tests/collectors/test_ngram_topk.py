@@ -10,16 +10,19 @@ from neuroexplain.records import Floats
 Numbers = NDArray[np.int64]
 
 
-def rounded(values: Floats) -> NDArray[np.float64]:
-    """To float16's digits, of numbers that float16 may lack."""
-    digits, exponents = np.frexp(values.astype(np.float64))
-    return np.ldexp(np.round(digits * 2**11) / 2**11, exponents)
-
-
 def expected(values: Floats, k: int) -> Numbers:
-    """[neuron, rank]; numbers of the k largest above 0 of [n-gram, neuron], of equal ones the first; then -1."""
-    order = np.argsort(-rounded(values), axis=0, kind="stable")
-    ranked = np.where(np.take_along_axis(values, order, axis=0) > 0, order, -1).T
+    """[neuron, rank]; numbers of the k largest above 0 of [n-gram, neuron], of equal ones the first; then -1.
+
+    Values are compared by float16's eleven digits, whether or not float16 has their exponent.
+    """
+    columns = np.ascontiguousarray(values.T).astype(np.float64)
+    digits, exponents = np.frexp(np.maximum(columns, 0))
+    # Eleven digits that are rounded up to twelve are the first number of the next exponent.
+    places = ((exponents + 200) * 2**10 + np.round(digits * 2**11) - 2**10) * (columns > 0)
+    n = columns.shape[1]
+    ranks = places.astype(np.int64) * n + np.arange(n)[::-1]
+    order = np.argsort(-ranks, axis=1)
+    ranked = np.where(np.take_along_axis(columns, order, axis=1) > 0, order, -1)
     return np.pad(ranked, ((0, 0), (0, k)), constant_values=-1)[:, :k]
 
 

@@ -233,6 +233,7 @@ def test_a_long_reply_keeps_the_sentences_that_fit() -> None:
     rambling = f"{first} {'It is found in many texts, and in many more besides. ' * 12}"
     found = read(rambling)
     assert isinstance(found, str)
+    assert read(f"{rambling}and it is als", "length") == found
     assert found.startswith(first)
     assert found.endswith("besides.")
     assert MAX_TEXT - 60 < len(found) <= MAX_TEXT

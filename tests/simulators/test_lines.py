@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from neuroexplain.simulators.lines import Shown
+from neuroexplain.levels import escape
+from neuroexplain.simulators.lines import Shown, fold, unescape
 
 Build = Any  # of conftest.py, which cannot be imported
 
@@ -17,6 +18,12 @@ PROSE = re.findall(
     "The old river froze early that year, so the ferrymen of the northern villages had to walk across it with their "
     "lanterns held high; nobody had expected the ice to bear a person's weight before the end of November.",
 )
+
+
+TEXTS = [
+    "plain", "\n\r\t", "\\", "\\n", "\\\\x41", "\x00\x7f\xa0", "\u200b\u2028", "\U000e0001\U0010ffff", "\ud800", "İßﬁ",
+    "“don’t” – no",
+]  # fmt: skip
 
 
 def test_lines_are_even_and_hold_all_of_the_text() -> None:
@@ -98,12 +105,12 @@ r"""Shown as a\n\\nn\t\u200b don’t “x” n."""
     ("piece", "found"),
     [
         (r"\n", [("\n", 0, 0), ("\\n", 1, 1)]),  # the sign for a line end before what looks like it
-        ("\n", [("\n", 0, 1)]),
+        ("\n", [("\n", 0, 0)]),
         (r"\\n", [("\\n", 1, 0)]),
         (r"a\n", [("a\n", 0, 0)]),
-        ("a\n", [("a\n", 0, 1)]),
+        ("a\n", [("a\n", 0, 0)]),
         (r"\u200b", [("\u200b", 0, 0)]),
-        ("\u200b", [("\u200b", 0, 1)]),
+        ("\u200b", [("\u200b", 0, 0)]),
         ("u200b", []),  # no part of a sign
         ("t", [("t", 0, 0)]),
         ("n", [("n", 0, 0), ("n", 1, 0), ("n", 1, 0), ("n", 2, 0)]),
@@ -116,10 +123,17 @@ def test_escapes_and_marks(piece: str, found: list[tuple[str, int, int]]) -> Non
     assert places(CODE, piece) == found
 
 
-def test_a_character_that_grows_when_its_case_is_folded() -> None:
-    assert places([" Straße", " İst", " ok"], "strasse") == [("Straße", 0, 2)]
-    assert places([" Straße", " İst", " ok"], "OK") == [("ok", 0, 2)]
-    assert places([" Straße"], "s") == [("S", 2, 2)], "half of a folded character is no place"
+def test_a_character_that_would_grow_when_its_case_is_folded() -> None:
+    tokens = [" Straße", " İST", " ok"]
+    assert places(tokens, "STRAßE") == [("Straße", 0, 2)]
+    assert places(tokens, "OK") == [("ok", 0, 2)], "and those behind it stay where they are"
+    assert places(tokens, "strasse") == []
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "".join(TEXTS), r"\x \u12 \U00110000 \q \\"])
+def test_what_is_shown_can_be_read_back(text: str) -> None:
+    assert unescape(escape(text)) == text
+    assert len(fold(text)) == len(text)
 
 
 def test_a_piece_begins_in_its_line_and_may_run_on_into_the_next() -> None:

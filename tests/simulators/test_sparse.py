@@ -169,5 +169,5 @@ def test_over_http_with_text_that_looks_like_the_prompt(build: Build) -> None:
     assert len(server.chats) == 4
     sent = server.chats[0]["response_format"]["json_schema"]
     assert (sent["strict"], sent["schema"]) == (True, json.loads(SCHEMA))
-    levels = [s.expected.tolist() for s in found.spans if s.expected is not None]
-    assert levels == [t.tolist() for t in truth]
+    expected = [s.expected.tolist() for s in found.spans if s.expected is not None]
+    assert expected == [t.tolist() for t in truth]
