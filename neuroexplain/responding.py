@@ -99,7 +99,7 @@ class Responding:
         numbers = _joined(map(self._texts.of, candidates))
         sizes = [len(self._texts.of(candidate)) for candidate in candidates]
         rows = np.minimum(np.searchsorted(self._whole, numbers), max(len(self._whole) - 1, 0))
-        responses = self._responses.of_all[np.ix_(rows, columns)]
+        responses = self._responses.of_all[np.ix_(rows, np.array(columns, np.int64))]
         nonzero = np.zeros(len(numbers), np.int64)
         ends = np.cumsum(sizes).tolist()
         for place, candidate in enumerate(candidates):

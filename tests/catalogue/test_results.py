@@ -369,8 +369,8 @@ def test_show_is_the_contract(catalogue: Catalogue, sweep: Sweep) -> None:
     assert len(shown["exemplars"]) == 3 * (3 + 3 + 4)
     exemplar = shown["exemplars"][0]
     assert len(exemplar["tokens"]) == len(exemplar["activations"])
-    wanted = {"split", "kind", "rank", "document", "start", "inclusion_probability"}
-    assert wanted <= exemplar.keys()
+    told = {"split", "kind", "rank", "document", "start", "inclusion_probability"}
+    assert told <= exemplar.keys()
     good, failed = shown["explanations"]
     assert (good["id"], good["text"], good["status"]) == (explanation, "ice", "ok")
     assert [(s["value"], s["reason"]) for s in good["scores"]] == [

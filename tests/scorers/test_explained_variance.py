@@ -117,39 +117,6 @@ def test_floor_and_null_are_calibrated_too(build: Build) -> None:
     assert found.ci_low == pytest.approx(1)
 
 
-def test_absolute_deviation_bootstraps_its_median(build: Build) -> None:
-    """By hand for every resample."""
-    random = np.random.default_rng(1)
-    truths = np.abs(random.normal(size=(8, 5))).round(2).tolist()
-    levels = np.abs(random.normal(size=(8, 5))).round(2).tolist()
-    held_out, other = build.held_out(truths), build.held_out(truths)
-    whole = Simulation(
-        "any", (*build.simulation(held_out, levels).spans, *build.simulation(other, levels).spans)
-    )
-    config = ScoreConfig(bootstrap=50)
-    (found,) = score(
-        [create("scorer", "absolute_deviation", {})],
-        *(whole, held_out),
-        nulls=(),
-        floor=None,
-        config=config,
-        calibration=other,
-    )
-    fitted = calibrated(predictions(whole), other)
-    assert fitted is not None
-    p = np.array([fitted[s.span.span] for s in held_out.spans])
-    t = np.array(truths)
-    counts = np.random.default_rng(config.seed).multinomial(8, np.full(8, 1 / 8), size=50)
-    values = []
-    for count in counts:
-        rows = np.repeat(np.arange(8), count)
-        median = np.sort(t[rows].ravel())[(len(rows) * 5 - 1) // 2]
-        values.append(1 - np.abs(t[rows] - p[rows]).sum() / np.abs(t[rows] - median).sum())
-    assert (found.ci_low, found.ci_high) == pytest.approx(
-        tuple(np.quantile(values, [0.025, 0.975])), abs=1e-6
-    )
-
-
 def test_a_slope_is_never_negative(build: Build) -> None:
     held_out = build.held_out(TRUTHS)
     down = build.simulation(held_out, [[10 - t for t in row] for row in TRUTHS])
