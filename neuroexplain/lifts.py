@@ -35,12 +35,12 @@ def lifts(
 
     Args:
         texts: the neuron's n-grams.
-        common: n-grams of the whole set that hold each word.
+        common: n-grams of the whole set that hold each word; of one that is missing, those of the list.
         n: n-grams of the whole set.
         prior: draws what is rare towards 1.
     """
     share = len(texts) / n
     return {
-        word: (found + prior) / (share * common[word] + prior)
+        word: (found + prior) / (share * common.get(word, found) + prior)
         for word, found in holding(texts).items()
     }

@@ -84,7 +84,8 @@ def test_a_neuron_whose_only_reply_is_bad_has_failed(
     assert reasons(first) == reasons(again) == expected
     failed = next(neuron for neuron, one in chosen.items() if one.reason == "parse_failed")
     here = ("--catalogue", str(place.path))
-    assert "undefined, parse_failed" in neuroexplain("show", f"tiny/0/{failed}", *here).out
+    page = neuroexplain("show", f"tiny/0/{failed}", *here, COLUMNS="200")
+    assert "undefined, parse_failed" in page.out
     (shown,) = neuroexplain("show", f"tiny/0/{failed}", *here, "--json").json["explanations"]
     assert {(s["status"], s["reason"], s["expected"]) for s in shown["simulations"]} == {
         ("failed", "parse_failed", None)

@@ -254,7 +254,7 @@ def test_failures_and_texts_are_shown_as_they_are_and_steer_no_terminal(
         done = sweep(path, server.base_url)
         url = server.base_url
     here, run = ("--catalogue", str(path)), int(re.findall(r"^run (\d+):", done.err, re.M)[0])
-    pages = [neuroexplain("show", f"tiny/0/{neuron}", *here) for neuron in range(6)]
+    pages = [neuroexplain("show", f"tiny/0/{neuron}", *here, COLUMNS="200") for neuron in range(6)]
     for neuron, why in (
         (0, "empty_reply: the reply is empty"),
         (2, "too_long: the reply is longer than 512 characters"),
@@ -272,11 +272,11 @@ def test_failures_and_texts_are_shown_as_they_are_and_steer_no_terminal(
         assert [e["text"] for e in page["explanations"]] == [hostile[neuron].text]
         assert page["explanations"][0]["scores"]
     assert "שלג and “ice”  (token-activation, openai:test-model)" in pages[5].out
-    listed = neuroexplain("runs", *here)
+    listed = neuroexplain("runs", *here, COLUMNS="200")
     assert "2 empty_reply, 1 refusal, 1 too_long" in " ".join(listed.out.split())
     one = neuroexplain("runs", "show", str(run), *here)
     assert "2 failed: empty_reply\n1 failed: refusal\n1 failed: too_long\n" in one.out
-    found = neuroexplain("search", *here)
+    found = neuroexplain("search", *here, COLUMNS="200")
     for result in (*pages, listed, one, found, done):
         assert all(c.isprintable() or c == "\n" for c in result.out), "no control character"
     assert r"blue \x1b]0;title\x07words\x1b[2J" in found.out

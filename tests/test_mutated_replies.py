@@ -34,6 +34,10 @@ NUMBERS = ("-1", "0", "11", "99", "4.5", "1990", "1e999", "-1e999", "NaN", "-Inf
 BRACKETS = "[]{}()\"'“”,:"
 ODDITIES = ("\0", "\r\n", "\t", " ", "\u2028", "\u200f", "\ufeff", "é", "🧊", "“", "\\", '"', "\\ud83e", "\\u0000", "```", "\ud83e", "<think>", "</think>", "null", "[" * 3000)  # fmt: skip
 ROUND = ("Sure:\n{}", "{}\nI hope this helps.", "```json\n{}\n```", "```\n{}", " \r\n{}\t", "[{}]", '{{"answer": {}}}', "{}{}", "{0}\n{0}")  # fmt: skip
+EXTREMES = {
+    *("", " ", "\0", "null", "NaN", "-Infinity", "1990", "4.5 kg", '"', "[]", "{}", "[[]]", "\ud83e", "[" * 100_000, "9" * 100_000),
+    *('{"choices": ' + "[" * 100_000, '{"fires": [[1, ' + "[" * 900 + "]" * 900 + "]]}", "“" * 10_000, "U.S. " * 10_000),
+}  # fmt: skip
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 11, 4.5, 10**40, 10**400, math.nan, math.inf, -math.inf, "", " ", "1990s", "4.5 kg", "\ud83e", "\0",
     "x" * 600, [], [[]], [None], {}, {"é": 1}, [1, 2], [1, "a", 3],
@@ -296,7 +300,7 @@ READERS: dict[str, Reader] = {
 def test_a_mutated_reply_is_valid_or_refused(name: str) -> None:
     reader = READERS[name]
     assert all(map(reader.read, reader.good))
-    changed = {mutated(good, seed) for good in reader.good for seed in range(TIMES)}
+    changed = {mutated(good, seed) for good in reader.good for seed in range(TIMES)} | EXTREMES
     taken = [*map(reader.read, changed)]
     # Both happen, or the mutations say nothing; every error body is an error.
     assert taken.count(True) >= 15

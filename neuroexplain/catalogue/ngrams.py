@@ -24,9 +24,6 @@ from neuroexplain.records import SPLITS, Ngram, Split
 from neuroexplain.thinning import thinned
 from neuroexplain.words import words
 
-TELLING = 50
-"""N-grams of a list whose words are compared with the set's."""
-
 
 @dataclass(frozen=True)
 class NgramPass:
@@ -162,13 +159,13 @@ def thin_list(
 ) -> list[Ngram]:
     """The same thinned out, with lifts, no response below 0."""
     whole = ngram_list(connection, found, neuron, polarity, aggregator)
-    telling = _lifts(connection, found, [ngram.text for ngram in whole[:TELLING]])
+    telling = _lifts(connection, found, [ngram.text for ngram in whole])
     return [
         replace(
             ngram,
             mean_response=max(0.0, ngram.mean_response),
             max_response=max(0.0, ngram.max_response),
-            lifts=tuple(telling.get(word, 1.0) for word in words(ngram.text)),
+            lifts=tuple(telling[word] for word in words(ngram.text)),
         )
         for ngram in thinned(whole)
     ]

@@ -90,7 +90,7 @@ def sentence(reply: Reply) -> str | Failure:
 
 def _read(text: str, cut: bool) -> tuple[str, str]:
     """The sentence, or an empty text and the reason; `cut` says that the text has no end."""
-    rest = _after_thought(text)
+    rest = _after_thought(text).strip()
     if len(rest) > _READABLE:
         return "", "too_long"
     lines = [line.strip() for line in rest.splitlines()]

@@ -71,10 +71,8 @@ class LogprobSimulator:
             try:
                 probabilities = await self.llm.distributions(prefix, segments, MARKER, answers)
             except LLMReplyError as error:
-                if (
-                    not simulated
-                ):  # most often a limit of the server, which all texts would meet with
-                    raise
+                if not simulated:
+                    raise  # most often it is a limit of the server, which all texts would meet with
                 failure = Failure("simulate", error.reason, str(error), error.raw)
                 simulated.append(SpanSimulation(span, None, failure))
                 continue

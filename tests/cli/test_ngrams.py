@@ -18,6 +18,7 @@ from tests.sweeps import Sweeps, error_of
 
 WAIT = 120
 FEW = ("--min-count", "3", "--top", "40")
+SHORT = ("--top", "10", "--threads", "1")
 
 
 def ngrams(catalogue: Path, *more: str) -> Result:
@@ -111,7 +112,7 @@ def test_an_empty_catalogue_says_what_to_do_first(tmp_path: Path) -> None:
 @contextmanager
 def begun(catalogue: Path) -> Iterator[Any]:
     """The command in a process of its own, with a first checkpoint made."""
-    process = start("ngrams", "--catalogue", str(catalogue), "--checkpoint", "0", "--threads", "1")
+    process = start("ngrams", "--catalogue", str(catalogue), *SHORT, "--checkpoint", "0")
     try:
         deadline = time.monotonic() + WAIT
         while not list(parts_folder(catalogue).glob("*/state.npz")):
@@ -131,7 +132,7 @@ def content(catalogue: Path) -> list[Any]:
 
 def test_interrupted_it_goes_on_to_the_same_end(sweeps: Sweeps, tmp_path: Path) -> None:
     whole, path = (sweeps.copy(tmp_path / f"{name}.sqlite") for name in ("whole", "c"))
-    assert ngrams(whole).code == 0
+    assert ngrams(whole, *SHORT).code == 0
     with begun(path) as process:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=WAIT)
@@ -139,7 +140,7 @@ def test_interrupted_it_goes_on_to_the_same_end(sweeps: Sweeps, tmp_path: Path) 
         assert "the same command goes on with the rest" in errors
     assert list(parts_folder(path).glob("*/state.npz"))
     assert not any(row[7] == "alone" for row in content(path))
-    result = ngrams(path)
+    result = ngrams(path, *SHORT)
     assert result.code == 0 and result.json["counts"] == {"n-gram passes": 1}
     assert content(path) == content(whole)
     assert not parts_folder(path).exists()

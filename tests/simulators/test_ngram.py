@@ -44,5 +44,5 @@ def test_other_explanations_are_refused(build: Build, data: Any) -> None:
         asyncio.run(simulator.simulate(build.explanation(data=data), [build.span("a")]))
     assert str(caught.value) == (
         'simulator "ngram" reads the explanations of explainer "ngram" only, not of "fixed"; '
-        "choose another simulator, for example sparse or logprob"
+        "choose another simulator, for example embedding, sparse or logprob"
     )
