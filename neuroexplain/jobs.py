@@ -99,6 +99,7 @@ def readable(
     scorings: Sequence[Scoring],
     layers: Sequence[LayerNeurons],
     explainer: str | None,
+    seed: int,
 ) -> Plan:
     """The explanations of some neurons that the simulator can read.
 
@@ -124,7 +125,7 @@ def readable(
         raise PluginError(
             f'simulator "{scorings[0].config.simulator}" reads explanations of "{reads}" only; these neurons have: {names}'
         )
-    return Plan(_jobs_of(run, collection, scorings, layers, explainer, reads), total)
+    return Plan(_jobs_of(run, collection, scorings, layers, (explainer, reads), seed), total)
 
 
 def _jobs_of(
@@ -132,12 +133,11 @@ def _jobs_of(
     collection: Collection,
     scorings: Sequence[Scoring],
     layers: Sequence[LayerNeurons],
-    explainer: str | None,
-    reads: str | None,
+    explainers: tuple[str | None, str | None],
+    seed: int,
 ) -> Iterator[Job]:
-    seed = scorings[0].config.seed
     for layer in layers:
-        refs = [ref for ref in _refs(run, collection, layer) if _fits(ref, explainer, reads)]
+        refs = [ref for ref in _refs(run, collection, layer) if _fits(ref, *explainers)]
         order = ring_order(layer.indices, _salt(layer.layer, layer.polarity, seed)).tolist()
         place_of = {index: place for place, index in enumerate(order)}
         refs.sort(key=lambda ref: (ref.kind, place_of[ref.neuron.index], ref.number))

@@ -125,7 +125,10 @@ def explain_and_score(
         plan = (
             Plan(jobs(explaining, scorings, neurons), sum(map(len, neurons)))
             if explaining is not None
-            else readable(run, collection, scorings, neurons, explainer)
+            else readable(
+                *(run, collection, scorings, neurons, explainer),
+                seed=score_config.seed if score_config is not None else 0,
+            )
         )
         flow = Flow(run, explaining, choosing, scorings)
         called = any(part.llm is not None for part in (explaining, *scorings) if part is not None)

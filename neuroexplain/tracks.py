@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from neuroexplain.config import ScoreConfig, SyntheticConfig
-from neuroexplain.registry import PluginKind, check, converted, find, names
+from neuroexplain.errors import PluginError, unknown
+from neuroexplain.registry import PluginKind, check, converted, find, names, settings
 from neuroexplain.scorers.base import statistics_of
 
 SYNTHETIC = "synthetic"
@@ -53,6 +54,9 @@ def synthetic(config: ScoreConfig) -> SyntheticConfig | None:
     if SYNTHETIC not in config.scorers:
         return None
     given = config.scorer_settings.get(SYNTHETIC, {})
+    valid = {*STAGE, *settings(find("scorer", SYNTHETIC))}
+    for key in given.keys() - valid:
+        raise PluginError(f'scorer "{SYNTHETIC}": {unknown("setting", key, valid)}')
     stage = {key: value for key, value in given.items() if key in STAGE}
     rest = {key: value for key, value in given.items() if key not in STAGE}
     chosen = converted(SyntheticConfig, stage, f'scorer "{SYNTHETIC}"')
