@@ -19,7 +19,9 @@ def holding(texts: Iterable[str]) -> Counter[str]:
     """
     found: Counter[str] = Counter()
     for text in texts:
-        found.update(list(dict.fromkeys(words(text))))  # no set: its order is another in every process
+        found.update(
+            list(dict.fromkeys(words(text)))
+        )  # no set: its order is another in every process
     return found
 
 

@@ -122,25 +122,13 @@ def explain_and_score(
             explaining = Explaining(run, collection, explain_config, writer)
             if score_config is not None and chooses(explain_config):
                 choosing = Choosing(explaining, score_config, reader)
-        plan = (
-            Plan(jobs(explaining, scorings, neurons), sum(map(len, neurons)))
-            if explaining is not None
-            else readable(
-                *(run, collection, scorings, neurons, explainer),
-                seed=score_config.seed if score_config is not None else 0,
-            )
-        )
         flow = Flow(run, explaining, choosing, scorings)
-        called = any(part.llm is not None for part in (explaining, *scorings) if part is not None)
-        names = [n for n, s in (("explaining", explaining), ("scoring", scorings)) if s]
-        run.work(
-            " and ".join(names),
-            plan.jobs,
-            flow.one,
-            finish=flow.finish,
-            total=plan.total,
-            workers=_workers(run) if called else 16,
-        )
+        if explaining is not None:
+            plan = Plan(jobs(explaining, scorings, neurons), sum(map(len, neurons)))
+        else:
+            seed = score_config.seed if score_config is not None else 0
+            plan = readable(run, collection, scorings, neurons, explainer, seed)
+        flow.work(plan)
         staged = synthetic(score_config) if score_config is not None else None
         if staged is not None and run.finished:
             rows = sorted(flow.numbers)
@@ -199,6 +187,19 @@ class Flow:
         self._room = asyncio.Semaphore(PILE)
         self._scores: set[asyncio.Task[None]] = set()
         self._failed: BaseException | None = None
+
+    def work(self, plan: Plan) -> None:
+        """Take all neurons of a plan through the stages."""
+        parts = [part for part in (self.explaining, *self.scorings) if part is not None]
+        names = (("explaining", self.explaining), ("scoring", self.scorings))
+        self.run.work(
+            " and ".join(name for name, there in names if there),
+            plan.jobs,
+            self.one,
+            finish=self.finish,
+            total=plan.total,
+            workers=_workers(self.run) if any(p.llm is not None for p in parts) else 16,
+        )
 
     async def one(self, job: Job) -> None:
         """Everything that can be done for a neuron now, and whatever that makes possible for others."""

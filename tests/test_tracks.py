@@ -43,7 +43,10 @@ def test_scorers_of_simulations_share_one_and_others_ask_for_themselves() -> Non
 
 
 def test_settings_go_to_their_scorer() -> None:
-    given = {"detection": {"spans_per_call": "3"}, "synthetic": {"texts": "30", "max_tokens": 9}}
+    given: dict[str, dict[str, Any]] = {
+        "detection": {"spans_per_call": "3"},
+        "synthetic": {"texts": "30", "max_tokens": 9},
+    }
     config = ScoreConfig(scorers=("correlation", "detection", "synthetic"), scorer_settings=given)
     plain, asking = tracks(config)
     assert (plain.settings, asking.settings) == ({}, {"spans_per_call": "3"})

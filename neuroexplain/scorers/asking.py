@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from neuroexplain.errors import AwaitedError, LLMReplyError
+from neuroexplain.errors import AwaitedError
 from neuroexplain.llm.answers import LEVELS_SCHEMA, parse_levels
 from neuroexplain.llm.base import LLM, Request
+from neuroexplain.llm.repairing import understood
 from neuroexplain.records import Failure, Floats
 from neuroexplain.templates import Message, render
 
@@ -52,21 +52,9 @@ async def _call(
         max_tokens=LEAST + PER_ITEM * len(items),
         schema=LEVELS_SCHEMA,
     )
-    try:
-        reply = await llm.chat(request)
-        try:
-            return parse_levels(reply.text, len(items))
-        except ValueError as error:
-            reply = await llm.chat(_repair(request, template, reply.text, str(error), len(items)))
-            return parse_levels(reply.text, len(items))
-    except ValueError as error:
-        return Failure("score", "parse_failed", str(error), reply.text)
-    except LLMReplyError as error:
-        return Failure("score", error.reason, str(error), error.raw)
-
-
-def _repair(request: Request, template: str, reply: str, error: str, n: int) -> Request:
-    """The same question with the bad reply and what is wrong with it."""
-    ask_again = render(f"{template}/repair.jinja", error=error, n=n)
-    turns = (Message("assistant", reply), Message("user", ask_again))
-    return replace(request, purpose="repair", messages=(*request.messages, *turns))
+    return await understood(
+        *(llm, request),
+        lambda reply: parse_levels(reply.text, len(items)),
+        lambda error: render(f"{template}/repair.jinja", error=error, n=len(items)),
+        stage="score",
+    )

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
 
-from neuroexplain.errors import LLMReplyError
 from neuroexplain.llm.answers import parse_list
 from neuroexplain.llm.base import LLM, Reply, Request
+from neuroexplain.llm.repairing import understood
 from neuroexplain.records import Failure
 from neuroexplain.registry import register
 from neuroexplain.templates import Message, render, template_hash
@@ -99,18 +99,16 @@ class Synthetic:
         """
         request = self.request(explanation, seed=seed)
         asked = request.prompt_sha256
-        try:
-            reply = await self.llm.chat(request)
-            try:
-                return parse_texts(reply.text, self.texts, asked)
-            except ValueError as error:
-                reply = await self.llm.chat(_repair(request, reply.text, str(error), self.texts))
-                return parse_texts(reply.text, self.texts, asked)
-        except ValueError as error:
-            failure = Failure("score", _reason(error, reply), str(error), reply.text)
-        except LLMReplyError as error:
-            failure = Failure("score", error.reason, str(error), error.raw)
-        return MatchingTexts((), self.texts, prompt_sha256=asked, failure=failure)
+        found = await understood(
+            *(self.llm, request),
+            lambda reply: parse_texts(reply.text, self.texts, asked),
+            lambda error: render(f"{NAME}/repair.jinja", error=error, n=self.texts),
+            stage="score",
+            reason=_reason,
+        )
+        if isinstance(found, Failure):
+            return MatchingTexts((), self.texts, prompt_sha256=asked, failure=found)
+        return found
 
 
 def parse_texts(reply: str, wanted: int, prompt_sha256: str | None = None) -> MatchingTexts:
@@ -158,10 +156,3 @@ def _reason(error: ValueError, reply: Reply) -> str:
 @cache
 def _system() -> Message:
     return Message("system", render(f"{NAME}/system.jinja"))
-
-
-def _repair(request: Request, reply: str, error: str, n: int) -> Request:
-    """The same question with the bad reply and what is wrong with it."""
-    ask_again = render(f"{NAME}/repair.jinja", error=error, n=n)
-    turns = (Message("assistant", reply), Message("user", ask_again))
-    return replace(request, purpose="repair", messages=(*request.messages, *turns))

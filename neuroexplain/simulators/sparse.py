@@ -7,12 +7,13 @@ cache prefixes read the first part once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 
-from neuroexplain.errors import AwaitedError, LLMReplyError
+from neuroexplain.errors import AwaitedError
 from neuroexplain.llm.base import LLM, Reply, Request
+from neuroexplain.llm.repairing import understood
 from neuroexplain.records import Explanation, Failure, Floats, Simulation, SpanSimulation, TokenSpan
 from neuroexplain.registry import chosen, register
 from neuroexplain.simulators.lines import Shown
@@ -65,19 +66,14 @@ class SparseSimulator:
             max_tokens=self.max_tokens,
             schema=SCHEMA,
         )
-        try:
-            reply = await self.llm.chat(request)
-            try:
-                levels = _levels(reply, shown)
-            except ValueError as error:
-                reply = await self.llm.chat(_repair(request, reply.text, str(error), shown))
-                levels = _levels(reply, shown)
-        except ValueError as error:
-            failure = Failure("simulate", "parse_failed", str(error), reply.text)
-            return [SpanSimulation(span, None, failure) for span in spans]
-        except LLMReplyError as error:
-            failure = Failure("simulate", error.reason, str(error), error.raw)
-            return [SpanSimulation(span, None, failure) for span in spans]
+        levels = await understood(
+            *(self.llm, request),
+            lambda reply: _levels(reply, shown),
+            lambda error: _ask_again(error, shown),
+            stage="simulate",
+        )
+        if isinstance(levels, Failure):
+            return [SpanSimulation(span, None, levels) for span in spans]
         return [SpanSimulation(span, part) for span, part in zip(spans, levels, strict=True)]
 
 
@@ -122,15 +118,6 @@ def _system() -> Message:
     return Message("system", render(f"{TEMPLATE}/system.jinja"))
 
 
-def _repair(request: Request, reply: str, error: str, shown: Sequence[Shown]) -> Request:
-    """The same question with the bad reply and what is wrong with it."""
+def _ask_again(error: str, shown: Sequence[Shown]) -> str:
     n_lines = sum(len(s.lines) for s in shown)
-    return replace(
-        request,
-        purpose="repair",
-        messages=(
-            *request.messages,
-            Message("assistant", reply),
-            Message("user", render(f"{TEMPLATE}/repair.jinja", error=error, n_lines=n_lines)),
-        ),
-    )
+    return render(f"{TEMPLATE}/repair.jinja", error=error, n_lines=n_lines)

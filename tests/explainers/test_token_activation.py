@@ -26,7 +26,7 @@ def river(build: Build) -> Evidence:
 
 def test_over_http(river: Evidence) -> None:
     def answer(body: dict[str, Any]) -> str:
-        assert body["messages"][-1]["content"].endswith("What does this neuron respond to?\n")
+        assert body["messages"][-1]["content"].endswith(": what does this neuron respond to?\n")
         return "words for ice\n"
 
     async def run(url: str) -> Explanation:
