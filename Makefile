@@ -27,7 +27,7 @@ demo: $(READY)
 demo-llm: $(READY)
 	$(VENV)/bin/neuroexplain sweep --subject smollm2 --corpus docs --tokens 10000 \
 		--neurons random:6 --explainer token-activation --set shots=0 --llm local:smollm2 --simulator logprob \
-		--catalogue demo-llm.sqlite
+		--catalogue demo-llm.sqlite || [ $$? -eq 3 ]  # so small a model does not end all of its sentences
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
