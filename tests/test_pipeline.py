@@ -208,7 +208,9 @@ def test_what_no_reply_was_had_for_is_a_failure(
     evidence: Evidence, held_out: HeldOut, kind: type[LLMError], reason: str
 ) -> None:
     error = kind("the server said no", raw="{}")
-    explanation = unexplained(evidence.neuron, evidence.scale, "token-activation", "openai:any", error)
+    explanation = unexplained(
+        evidence.neuron, evidence.scale, "token-activation", "openai:any", error
+    )
     assert (explanation.status, explanation.text, explanation.llm) == ("failed", "", "openai:any")
     spans = [s.span for s in held_out.spans]
     simulation = unsimulated(spans, "sparse", "openai:any", error)
