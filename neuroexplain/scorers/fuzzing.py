@@ -111,7 +111,7 @@ def _shown(tokens: Sequence[str], marked: Sequence[int]) -> str:
     runs: list[tuple[bool, str]] = []
     for mark, run in groupby(range(len(tokens)), key=set(marked).__contains__):
         text = "".join(tokens[place] for place in run)
-        word = text.strip()
+        word = text.strip() or text  # a run of nothing but spaces is marked as it is
         before, _, behind = text.partition(word) if mark else ("", "", "")
         runs += [(False, before), (True, word), (False, behind)] if mark else [(False, text)]
     return render(f"{TEMPLATE}/item.jinja", runs=[run for run in runs if run[1]])

@@ -148,6 +148,15 @@ def test_spaces_stay_outside_of_marks(explanation: Explanation, build: Build) ->
     assert r"<<The>> river a\tb <<frozen>> again" in llm.requests[0].messages[-1].text
 
 
+def test_a_marked_space_is_shown(explanation: Explanation, build: Build) -> None:
+    held_out = replace(build.held_out([[0, 9, 0, 0]]), scale=10.0)
+    (one,) = held_out.spans
+    blank = replace(one.span, tokens=("The", "  ", "river", " froze"))
+    llm = Told(fires())
+    asked(llm, explanation, replace(held_out, spans=(replace(one, span=blank),)))
+    assert "The<<  >>river froze" in llm.requests[0].messages[-1].text
+
+
 def test_a_failed_call_fails_the_spans_of_its_texts(
     explanation: Explanation, held_out: HeldOut
 ) -> None:
