@@ -97,7 +97,7 @@ def _of_section(scored: Scored, section: Section) -> Iterator[str]:
         )
     thin = int((scores.coverage[rows] < _COVERED).sum())
     if thin:
-        yield f"{thin:,} scores leave out more than {share(1 - _COVERED)} of the tokens, for which no simulation could be read"
+        yield f"{thin:,} scores leave out more than {share(1 - _COVERED)} of what they were to rest on: tokens without a simulation, or texts that could not be had"
     floor = scores.floor[rows]
     if len(rows) and (np.abs(floor - scores.value[rows]) < _ROUNDING).all():
         yield "every score is its own floor, so that none lies above it but by rounding"

@@ -82,7 +82,7 @@ def test_nothing_where_all_is_well(made: Made) -> None:
         ),
         (
             with_score(coverage=0.8),
-            "fixed → made (correlation): 1 scores leave out more than 10 % of the tokens, for which no simulation could be read.",
+            "fixed → made (correlation): 1 scores leave out more than 10 % of what they were to rest on: tokens without a simulation, or texts that could not be had.",
         ),
         (
             several,
