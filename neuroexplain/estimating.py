@@ -23,21 +23,18 @@ from neuroexplain.choosing import SHOWN, chooses
 from neuroexplain.collecting import collect, known_collection, layers_of, load_subject
 from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig
 from neuroexplain.errors import NO_ANSWER
-from neuroexplain.explainers.base import Want, looks_at
+from neuroexplain.explainers.base import looks_at
 from neuroexplain.explainers.revising import Residual, revise
 from neuroexplain.explaining import ExplanationKeys
 from neuroexplain.llm.addresses import addresses, name_of
 from neuroexplain.llm.openai_http import identity
 from neuroexplain.llm.prices import Price
 from neuroexplain.models import price_of
-from neuroexplain.pretending import Pretender, Stage
+from neuroexplain.pretending import Pretender, Stage, completed
 from neuroexplain.records import (
-    Evidence,
     Explanation,
     HeldOut,
     NeuronId,
-    Ngram,
-    OutputTokens,
     Split,
 )
 from neuroexplain.registry import create, needs_llm
@@ -45,7 +42,7 @@ from neuroexplain.run import Execution, Run
 from neuroexplain.runner import check_plugins
 from neuroexplain.selection import LayerNeurons, by_layer, check_selector
 from neuroexplain.simulating import SimulationKeys
-from neuroexplain.tracks import needs_calibration, predictor_kind, tracks
+from neuroexplain.tracks import SYNTHETIC, needs_calibration, predictor_kind, synthetic, tracks
 from neuroexplain.truth import truth_of
 
 SAMPLE = 100
@@ -188,6 +185,12 @@ class _Estimator:
                 )
             ]
         ]
+        # The stage of generated texts asks once about each explanation.
+        staged = synthetic(score)
+        self.texts: Any = None
+        if staged is not None and score.llm != "none":
+            given = {"texts": staged.texts, **staged.settings}
+            self.texts = create("scorer", SYNTHETIC, given, self.reader)
         written, read = _price(explain, execution), _price(score, execution)
         self.prices = {purpose: written if purpose in WRITTEN else read for purpose in GUESSES}
         self.cheap = explain.llm.startswith("batch:") or (
@@ -239,7 +242,8 @@ class _Estimator:
                 known = self.ledger.known_simulations([k for row in simulations for k in row])
                 for neuron, key, row in zip(chunk, keys, simulations, strict=True):
                     there = all(k in known and not known[k].reasons & NO_ANSWER for k in row)
-                    yield neuron, numbers.get(key), there
+                    # Which texts have been written the ledger knows.
+                    yield neuron, numbers.get(key), there and self.texts is None
 
     def _add(self, found: Estimate, sample: Sequence[Any], whole: int) -> None:
         """Make the prompts of a sample, and reckon with as many for all."""
@@ -269,7 +273,7 @@ class _Estimator:
         """Pretend to write a neuron's explanations, and to choose among them."""
         config = self.explain_config
         wanted = looks_at(type(self.explainer))
-        evidence = _completed(self.catalogue.evidence(self.collection, neuron, wanted), wanted)
+        evidence = completed(self.catalogue.evidence(self.collection, neuron, wanted), wanted)
         candidates: list[Explanation] = []
         for sample in range(config.candidates):
             more = {"sample": sample} if sample else {}
@@ -289,7 +293,10 @@ class _Estimator:
         return good[0]
 
     async def _predicted(self, explanation: Explanation) -> None:
-        """Pretend to have every track's predictor asked about an explanation."""
+        """Pretend to have every track's predictor asked about an explanation, and texts written to it."""
+        if self.texts is not None and not (explanation.data or {}).get("words"):
+            seed = self.score_config.seed
+            await self.reader.chat(self.texts.request(explanation.text, seed=seed))
         for track, predictor, _ in self.tracks:
             if not needs_llm(type(predictor)):
                 continue  # it costs nothing but time
@@ -353,18 +360,6 @@ class _Estimator:
             repair.prompt_tokens = repair.calls * usual.get("prompt_tokens", 0.0)
             repair.completion_tokens = repair.calls * usual.get("completion_tokens", 0.0)
             repair.cached_tokens = repair.prompt_tokens * _cached(usual)
-
-
-def _completed(evidence: Evidence, wanted: frozenset[Want]) -> Evidence:
-    """Evidence in which words of the spans stand for what has not been made yet: prompts become as long as they will be."""
-    tokens = [t.strip() for e in evidence.of_kind("top") for t in e.span.tokens if t.strip()]
-    if "ngrams" in wanted and not evidence.ngrams:
-        texts = [" ".join(tokens[i : i + 3]) for i in range(0, min(len(tokens), 150), 3)]
-        evidence = replace(evidence, ngrams=[Ngram(text, 1.0, 1.0, 1) for text in texts])
-    if "output_tokens" in wanted and evidence.output_tokens is None:
-        listed = tuple((token, 1.0) for token in tokens[:50])
-        evidence = replace(evidence, output_tokens=OutputTokens(listed, listed))
-    return evidence
 
 
 def _cached(usual: Mapping[str, float]) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from neuroexplain.catalogue import Catalogue
 from neuroexplain.llm import alternatives
 from neuroexplain.llm.base import Reply, Request
 from neuroexplain.llm.tokens import Ratio, estimate, estimate_chat
-from neuroexplain.records import Floats
+from neuroexplain.records import Evidence, Floats, Ngram, OutputTokens
 from neuroexplain.templates import Message
 
 LEARN = 300
@@ -101,6 +101,18 @@ class Pretender:
         stage.calls += 1
         stage.most += most
         stage.prompt_tokens += tokens * self._ratios[purpose].factor
+
+
+def completed(evidence: Evidence, wanted: Set[str]) -> Evidence:
+    """Evidence in which words of the spans stand for what has not been made yet: prompts become as long as they will be."""
+    tokens = [t.strip() for e in evidence.of_kind("top") for t in e.span.tokens if t.strip()]
+    if "ngrams" in wanted and not evidence.ngrams:
+        texts = [" ".join(tokens[i : i + 3]) for i in range(0, min(len(tokens), 150), 3)]
+        evidence = replace(evidence, ngrams=[Ngram(text, 1.0, 1.0, 1) for text in texts])
+    if "output_tokens" in wanted and evidence.output_tokens is None:
+        listed = tuple((token, 1.0) for token in tokens[:50])
+        evidence = replace(evidence, output_tokens=OutputTokens(listed, listed))
+    return evidence
 
 
 def _ratios(ledger: Catalogue, model: str) -> dict[str, Ratio]:

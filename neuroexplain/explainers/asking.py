@@ -7,6 +7,7 @@ would bring the same sentence.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -26,7 +27,7 @@ SHARE = 0.6
 
 
 @dataclass(frozen=True)
-class Asking:
+class Asking(ABC):
     """An explainer that shows a language model its evidence, and takes one sentence for an answer.
 
     A subclass has a `name`, which is also the folder of its templates, its own settings, and writes the `messages`.
@@ -74,6 +75,7 @@ class Asking:
         """The failure of a neuron about which there is nothing to show; None where there is."""
         return None
 
+    @abstractmethod
     def messages(self, evidence: Evidence, random: Random | None) -> tuple[Message, ...]:
         """The chat: what all neurons share first, then this neuron's evidence.
 
@@ -81,7 +83,6 @@ class Asking:
             evidence: of a neuron that is not dead and about which nothing is lacking.
             random: for `drawn`; None for the first candidate.
         """
-        raise NotImplementedError
 
     def prompt(self, evidence: Evidence) -> Prompt:
         """The rendered prompt of the first candidate."""

@@ -43,7 +43,7 @@ _WIDTH = 16
 # an earlier one. 100 and 0 are how tokenizers cut; the others are fitted to o200k_base.
 _BEGIN = (
     (_KINDS, "aAl", 100),   # a word; the space before it is part of it
-    (".", "aAl", 75),       # `.get` and `(self` are often one token
+    (".", "aAl", 88),       # `.get` and `(self` are often one token, `{{get` and `[self` seldom
     ("aA", "aAl", 0),
     ("aAl", "l", 60), ("l", "aA", 60),  # words with accents are rarer, so they are cut up more
     ("a", "A", 50),         # `camelCase` is two, `GitHub` one

@@ -132,6 +132,18 @@ def dry(sweeps: Sweeps, catalogue: Path, server: Server, *more: str) -> Any:
     return result.json
 
 
+def test_every_scorer_that_asks_is_reckoned_with(sweeps: Sweeps, tmp_path: Path) -> None:
+    catalogue = sweeps.copy(tmp_path / "c.sqlite")
+    scorers = [part for name in ("detection", "synthetic") for part in ("--scorer", name)]
+    with serve(reply) as server:
+        found = dry(sweeps, catalogue, server, *SMALL, "--scorer", "correlation", *scorers)
+        bare = dry(sweeps, catalogue, server, *SMALL, "--scorer", "correlation")
+    # One call for the verdicts on ten texts, and one for the texts that are written.
+    assert found["stages"]["score"]["calls"] == 2 * bare["stages"]["explain"]["calls"] > 0
+    assert found["stages"]["simulate"] == bare["stages"]["simulate"]
+    assert "score" not in bare["stages"]
+
+
 NUMBERS = ("prompt_tokens", "completion_tokens", "cost_usd")
 
 

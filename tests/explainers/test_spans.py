@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neuroexplain.explainers.highlight import Highlight
 from neuroexplain.explainers.spans import (
-    Marking,
     Pairs,
     around,
     highlighted,
@@ -142,11 +142,11 @@ def test_a_text_without_a_strong_token_has_no_mark() -> None:
 
 
 @pytest.fixture
-def marking(asked: Any) -> Marking:
-    return Marking(asked(), examples=3, weaker=2)
+def marking(asked: Any) -> Highlight:
+    return Highlight(asked(), examples=3, weaker=2)
 
 
-def test_top_spans_then_those_of_lower_bands(everything: Evidence, marking: Marking) -> None:
+def test_top_spans_then_those_of_lower_bands(everything: Evidence, marking: Highlight) -> None:
     found = ["".join(text for _, text in runs) for runs in marking.spans(everything, None)]
     assert found == [
         "In t0 the ice0 broke",
@@ -158,7 +158,7 @@ def test_top_spans_then_those_of_lower_bands(everything: Evidence, marking: Mark
 
 
 def test_a_band_is_left_out_where_the_neuron_is_quiet_or_the_span_is_there(
-    build: Build, marking: Marking
+    build: Build, marking: Highlight
 ) -> None:
     top, low, quiet = build.span("ice broke"), build.span("snow fell"), build.span("rain ran")
     exemplars = [
@@ -171,7 +171,7 @@ def test_a_band_is_left_out_where_the_neuron_is_quiet_or_the_span_is_there(
     assert [shown(runs) for runs in found] == ["<ice> broke", "<snow> fell"]
 
 
-def test_copies_of_a_passage_are_shown_once(build: Build, marking: Marking) -> None:
+def test_copies_of_a_passage_are_shown_once(build: Build, marking: Highlight) -> None:
     words = [f" w{i}" for i in range(12)]
     values = [10.0 if i == 6 else 0.0 for i in range(12)]
     other = [*words[:3], " v3", *words[4:]]  # differs beside the peak
@@ -186,7 +186,7 @@ def test_copies_of_a_passage_are_shown_once(build: Build, marking: Marking) -> N
     assert found == ["".join(words), "".join(other)]
 
 
-def test_a_candidate_draws_among_the_strongest(everything: Evidence, marking: Marking) -> None:
+def test_a_candidate_draws_among_the_strongest(everything: Evidence, marking: Highlight) -> None:
     found = [marking.spans(everything, Random(seed)) for seed in range(60)]
     texts = {"".join(text for _, text in runs) for spans in found for runs in spans}
     assert {t for t in texts if t.startswith("In")} == {
@@ -210,4 +210,4 @@ def test_a_candidate_draws_among_the_strongest(everything: Evidence, marking: Ma
 def test_settings_out_of_range(asked: Any, setting: str, value: float, message: str) -> None:
     values: dict[str, Any] = {setting: value}
     with pytest.raises(ValueError, match=f"^{message}$"):
-        Marking(asked(), **values)
+        Highlight(asked(), **values)
