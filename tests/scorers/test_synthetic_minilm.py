@@ -5,9 +5,7 @@ The texts were written for this project: `concepts.json` has 20 about each matte
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,10 +19,10 @@ from neuroexplain.scorers.contrasts import Contrast, Panel
 from neuroexplain.scorers.exchange import choose, halves, null
 from neuroexplain.scorers.standing import Material, standings
 from neuroexplain.subjects import Subject
+from tests.concepts import CONCEPTS, embeddings
 
 Array = NDArray[Any]
 
-CONCEPTS = json.loads((Path(__file__).parent.parent / "data" / "concepts.json").read_text("utf-8"))
 MATTERS, EACH, NEURONS = 54, 20, 9216
 ABOUT = [text for concept in CONCEPTS for text in concept["about"]]
 NOT_ABOUT = [text for concept in CONCEPTS for text in concept["not_about"]]
@@ -78,19 +76,6 @@ def seen(minilm: Subject) -> Seen:
         not_about=not_about.reshape(MATTERS, 10, -1),
         words=words,
     )
-
-
-def embeddings(subject: Subject, texts: list[str]) -> Array:
-    """Mean of the last hidden states over all tokens, as the model was trained to be read; of length 1."""
-    ids = [i.tolist() for i in read(subject, texts).token_ids]
-    found = np.zeros((len(texts), 384), np.float32)
-    for length in {len(i) for i in ids}:
-        rows = [row for row, i in enumerate(ids) if len(i) == length]
-        inputs, _ = subject.inputs([ids[row] for row in rows])
-        with torch.inference_mode():
-            states = subject.model(**inputs).last_hidden_state.mean(1)
-        found[rows] = torch.nn.functional.normalize(states, dim=-1).numpy()
-    return found
 
 
 def panel(lengths: Array, group: Array | None = None, texts: int = EACH) -> Panel:
