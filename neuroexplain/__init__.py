@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from neuroexplain.errors import NeuroexplainError
     from neuroexplain.records import NeuronId
     from neuroexplain.registry import register
+    from neuroexplain.searching import search
     from neuroexplain.subjects import Subject
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ __all__ = [
     "collect",
     "register",
     "report",
+    "search",
     "sweep",
 ]
 
@@ -44,6 +46,7 @@ _HOMES = {
     "collect": "neuroexplain.api",
     "register": "neuroexplain.registry",
     "report": "neuroexplain.api",
+    "search": "neuroexplain.searching",
     "sweep": "neuroexplain.api",
 }
 

@@ -9,6 +9,7 @@
     ├── ConfigError                  a setting, selector or spec that makes no sense
     ├── CatalogueError               the catalogue file is missing, foreign, newer, locked or has no such row
     ├── QueryError                   a search query that names an unknown field or a bad value
+    ├── ExchangeError                a file of an exchange format cannot be read or written
     ├── RunError                     a run cannot begin or go on
     │   ├── HeldError                another process works on it
     │   └── LimitError               it has reached what it may spend
@@ -68,7 +69,19 @@ class CatalogueError(NeuroexplainError):
 
 
 class QueryError(NeuroexplainError):
-    """A search query that cannot be understood."""
+    """A search query that cannot be understood; `column` is the place in it, from 1, where there is one."""
+
+    def __init__(self, message: str, *, column: int | None = None) -> None:
+        super().__init__(message if column is None else f"{message}, at column {column}")
+        self.column = column
+
+
+class ExchangeError(NeuroexplainError):
+    """A file of an exchange format is not what it should be; `batch` names what is left out because of it."""
+
+    def __init__(self, message: str, *, batch: str = "") -> None:
+        super().__init__(message)
+        self.batch = batch
 
 
 class RunError(NeuroexplainError):

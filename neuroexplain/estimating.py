@@ -18,7 +18,7 @@ from typing import Any
 
 from neuroexplain.batches import names
 from neuroexplain.catalogue import Catalogue, Collection
-from neuroexplain.catalogue.store import locate
+from neuroexplain.catalogue.storage.place import place_of
 from neuroexplain.choosing import SHOWN, chooses
 from neuroexplain.collecting import collect, known_collection, layers_of, load_subject
 from neuroexplain.config import ExplainConfig, ScoreConfig, SweepConfig
@@ -132,7 +132,7 @@ def estimate_sweep(location: str, config: SweepConfig, execution: Execution) -> 
     layers = by_layer(config.neurons, subject.name, widths, seed=config.explain.seed)
     with TemporaryDirectory() as folder:
         sample = Catalogue(Path(folder) / "sample.sqlite")
-        there = locate(location).exists()
+        there = place_of(location).exists
         with (
             sample,
             Catalogue(location, read_only=True) if there else nullcontext(sample) as ledger,

@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from neuroexplain.catalogue import Catalogue
@@ -46,7 +45,7 @@ Scores = tuple[Score, ...]
 class Brief:
     """What a judge has to know before its first case."""
 
-    path: Path
+    location: str
     """Of the catalogue."""
     collection_key: str
     config: ScoreConfig
@@ -177,7 +176,7 @@ def _judge(brief: Brief, source: BinaryIO, sink: BinaryIO) -> None:
         importlib.import_module(module)
     with (
         busy(),
-        Catalogue(brief.path, read_only=True) as catalogue,
+        Catalogue(brief.location, read_only=True) as catalogue,
         asyncio.Runner() as runner,
     ):
         collection = catalogue.find_collection(brief.collection_key)

@@ -31,6 +31,9 @@ class Recent(Generic[Key, Value]):
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __contains__(self, key: Key) -> bool:
+        return key in self._kept
+
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
         """The value of a key, made where it is not there."""
         if key not in self._kept:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -102,12 +103,8 @@ def token_texts(text: str, offsets: NDArray[np.uint32]) -> tuple[str, ...]:
     >>> token_texts("a  bc", np.array([[0, 1], [3, 4], [4, 5]], dtype=np.uint32))
     ('a', '  b', 'c')
     """
-    pieces = []
-    end = int(offsets[0, 0]) if len(offsets) else 0
-    for _, stop in offsets.tolist():
-        pieces.append(text[end : max(end, stop)])
-        end = max(end, stop)
-    return tuple(pieces)
+    bounds = np.maximum.accumulate(np.concatenate([offsets[:1, 0], offsets[:, 1]])).tolist()
+    return tuple([text[start:stop] for start, stop in pairwise(bounds)])
 
 
 @dataclass(frozen=True)

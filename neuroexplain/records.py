@@ -188,16 +188,19 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True)
 class Statistics:
-    """Moments of one neuron over all counted tokens of the corpus; in the subject's own activation units."""
+    """Moments of one neuron over all counted tokens of the corpus; in the subject's own activation units.
 
-    n_tokens: int
-    mean: float
-    std: float
-    min: float
-    max: float
-    frac_positive: float
+    None is what an import does not tell; a collection knows all of them.
+    """
+
+    n_tokens: int | None
+    mean: float | None
+    std: float | None
+    min: float | None
+    max: float | None
+    frac_positive: float | None
     """Share of tokens with an activation above 0."""
-    n_spans: int = 0
+    n_spans: int | None = 0
     peaks_excluded: int = 0
     """Spans whose largest activation sat on a special token or an excluded first position."""
     troughs_excluded: int = 0

@@ -13,10 +13,11 @@ from typing import Any, Protocol, TypeVar
 
 from neuroexplain.calls import Call, Reply
 from neuroexplain.catalogue import Catalogue
-from neuroexplain.catalogue.saving import Saver
+from neuroexplain.catalogue.results.saving import Saver
 from neuroexplain.config import as_dict, run_key
 from neuroexplain.errors import (
     AwaitedError,
+    HeldError,
     LimitError,
     LLMPermanentError,
     LLMReplyError,
@@ -26,7 +27,7 @@ from neuroexplain.errors import (
     StoppingError,
 )
 from neuroexplain.llm.budget import Budget
-from neuroexplain.locks import RunLock, whoami
+from neuroexplain.locks import held_by, whoami
 from neuroexplain.versions import versions
 from neuroexplain.workers import Halt, Loop, Turns, run_all
 
@@ -51,8 +52,8 @@ class Advance(Protocol):
 class Progress(Protocol):
     """Shows how far a stage is."""
 
-    def stage(self, name: str, total: int) -> AbstractContextManager[Advance]:
-        """Begin a stage of so many units."""
+    def stage(self, name: str, total: int | None) -> AbstractContextManager[Advance]:
+        """Begin a stage of so many units; None where nobody knows how many."""
 
 
 def _unseen(done: int, note: str = "") -> None:
@@ -63,7 +64,7 @@ class Silent:
     """Progress that nobody sees."""
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Advance]:
+    def stage(self, name: str, total: int | None) -> Iterator[Advance]:
         """Count for nobody."""
         yield _unseen
 
@@ -165,7 +166,10 @@ class Run:
         self.turn = Turns()
         """Waited for before work that keeps the event loop busy."""
         self.key = run_key(command, config)
-        self._lock = RunLock(catalogue.path, self.key, lambda: catalogue.newest_run(self.key))
+        claim = catalogue.claim(self.key)
+        if claim is None:
+            raise HeldError(held_by(catalogue.newest_run(self.key)))
+        self._claim = claim
         try:
             host, pid = whoami()
             self.id = catalogue.begin_run(
@@ -173,7 +177,7 @@ class Run:
             )
             self.budget = self._budget()
         except BaseException:
-            self._lock.release()
+            self._claim.release()
             raise
         self._loop = Loop(self.halt.call)
         self.halt.tell(lambda: self.budget.close(StoppingError("the run is being stopped")))
@@ -201,7 +205,7 @@ class Run:
             counts = dict(self.counts)
             self.catalogue.finish_run(self.id, state, counts, message, waiting=self.waiting)
         finally:
-            self._lock.release()  # also where the disk has no room for how it ended
+            self._claim.release()  # also where the disk has no room for how it ended
 
     @property
     def result(self) -> RunResult:

@@ -162,7 +162,7 @@ def _judge(
     if not processes or "__main__" in modules:  # another process would not find what is there
         judge = OwnJudge(run.catalogue, collection, config)
     else:
-        brief = Brief(run.catalogue.path.absolute(), collection.key, config, modules)
+        brief = Brief(run.catalogue.location, collection.key, config, modules)
         judge = Bench(brief, processes)
     opened.callback(lambda: run.drive(judge.close()))
     return judge

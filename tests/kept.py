@@ -66,7 +66,7 @@ class Score(NamedTuple):
 
 # As bytes: what is no UTF-8, or ends at a NUL for some function, would show.
 _EXPLANATIONS = """
-    SELECT n.idx, e.id, CAST(e.text AS BLOB), e.status, e.reason, e.message, CAST(e.raw_reply AS BLOB), e.prompt_sha256
+    SELECT n.idx, e.id, CAST(e.text AS BLOB), e.status, e.reason, e.message, CAST(e.raw_reply AS BLOB), lower(hex(e.prompt_sha256))
     FROM explanation e JOIN neuron n ON n.id = e.neuron_id ORDER BY n.idx, e.id
 """
 _FAILED = """
@@ -75,9 +75,9 @@ _FAILED = """
     JOIN neuron n ON n.id = e.neuron_id ORDER BY n.idx, s.id, f.span
 """
 _SCORES = """
-    SELECT n.idx, s.scorer, s.value, s.reason, s.coverage, s.n_tokens FROM score s
+    SELECT n.idx, s.scorer, s.value, s.reason, s.coverage, s.n_tokens FROM v_scores s
     JOIN explanation e ON e.id = s.explanation_id JOIN neuron n ON n.id = e.neuron_id
-    WHERE s.split = 'test' ORDER BY n.idx, s.scorer, s.id
+    WHERE s.split = 'test' ORDER BY n.idx, s.scorer, s.score_id
 """
 _SIMULATIONS = """
     SELECT n.idx, s.id FROM simulation s JOIN explanation e ON e.id = s.explanation_id

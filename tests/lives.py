@@ -86,8 +86,9 @@ def _live(catalogue: Path, url: str, concurrency: int) -> None:
 CONTENT = {
     "explanations": "SELECT neuron_id, explainer, llm, text, status, reason FROM v_explanations",
     "simulations": """
-        SELECT v.neuron_id, s.key, s.simulator, s.split, s.spans, s.expected, f.span, f.reason
+        SELECT v.neuron_id, s.key, m.plugin, s.split, s.spans, s.expected, f.span, f.reason
         FROM simulation s
+        JOIN method m ON m.id = s.method_id
         JOIN v_explanations v USING (explanation_id)
         LEFT JOIN simulation_failure f ON f.simulation_id = s.id
     """,

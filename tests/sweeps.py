@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from neuroexplain.catalogue.codec import unpacked_text
+from neuroexplain.catalogue.storage.codec import unpacked_text
 from neuroexplain.testing import Server
 from tests.program import TEXT, Result, neuroexplain
 
@@ -49,12 +49,12 @@ class Sweeps:
         """The catalogue, to write to."""
         return Path(shutil.copy(self.collected, path))
 
-    def arguments(self, catalogue: Path, url: str, *more: str) -> tuple[str, ...]:
+    def arguments(self, catalogue: Path | str, url: str, *more: str) -> tuple[str, ...]:
         """A sweep with a language model; its server is known by one name, whatever its port."""
         server = ("--base-url", f"{url},name=here", "--no-probe")
         return ("sweep", *self.collecting, *ASKING, *server, "--catalogue", str(catalogue), *more)
 
-    def run(self, catalogue: Path, url: str, *more: str) -> Result:
+    def run(self, catalogue: Path | str, url: str, *more: str) -> Result:
         """Such a sweep, in this process."""
         return neuroexplain(*self.arguments(catalogue, url, *more), OPENAI_API_KEY="none")
 

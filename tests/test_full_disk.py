@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import neuroexplain as nx
-from neuroexplain.catalogue.engine import NoRoomError
+from neuroexplain.catalogue.storage.engine import NoRoomError
 from neuroexplain.run import Run
 from neuroexplain.testing import serve
 from tests.disks import fill, make_read_only, resize, small_disk

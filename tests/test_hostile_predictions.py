@@ -126,7 +126,7 @@ def test_a_bad_reply_among_good_ones_fails_its_own_spans(
 
 
 TRIED = """
-    SELECT DISTINCT n.idx, e.id, s.value IS NULL, s.reason, s.split FROM score s
+    SELECT DISTINCT n.idx, e.id, s.value IS NULL, s.reason, s.split FROM v_scores s
     JOIN explanation e ON e.id = s.explanation_id JOIN neuron n ON n.id = e.neuron_id WHERE s.scorer = 'correlation'
 """
 TRIED_IN_VAIN = """

@@ -195,7 +195,7 @@ def test_some_candidates_of_a_neuron(sweeps: Sweeps, tmp_path: Path) -> None:
     assert {row.neuron for row in found.scores} == {*range(10)} - {3}
     assert len(found.scores) == 2 * 9
     good_ones = {row.number for row in found.explanations if row.status == "ok"}
-    scored = {n for (n,) in found.rows("SELECT explanation_id FROM score WHERE split = 'test'")}
+    scored = {n for (n,) in found.rows("SELECT explanation_id FROM v_scores WHERE split = 'test'")}
     assert scored <= good_ones
 
 
@@ -209,7 +209,7 @@ def test_a_revision_that_fails_leaves_the_explanation_as_it_was(
     true_path, path = (sweeps.copy(tmp_path / f"{n}.sqlite") for n in ("true", "hostile"))
     with serve(good) as server:
         sweep(true_path, server.base_url)
-    query = "SELECT e.prompt_sha256, n.idx FROM explanation e JOIN neuron n ON n.id = e.neuron_id WHERE e.parent_id IS NOT NULL"
+    query = "SELECT lower(hex(e.prompt_sha256)), n.idx FROM explanation e JOIN neuron n ON n.id = e.neuron_id WHERE e.parent_id IS NOT NULL"
     prompts = dict(Catalogue(true_path).rows(query))
     assert len(prompts) == 8, "all are revised"
     bad = dict(enumerate([USELESS["a refusal"], USELESS["10 kB"], *NO_REPLY.values()][:4]))
@@ -222,7 +222,7 @@ def test_a_revision_that_fails_leaves_the_explanation_as_it_was(
     for row in failed:
         check_failed(row, bad[row.neuron])
     parents = {row.number for row in found.explanations if row.status == "ok" and row.neuron in bad}
-    scored = {n for (n,) in found.rows("SELECT explanation_id FROM score WHERE split = 'test'")}
+    scored = {n for (n,) in found.rows("SELECT explanation_id FROM v_scores WHERE split = 'test'")}
     assert len(parents) == len(bad) and parents <= scored
     with serve(good) as server:
         mended = retry(path, server.base_url, done.json["run_id"])

@@ -161,7 +161,7 @@ class Stopped:
         self.done = 0
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Any]:
+    def stage(self, name: str, total: int | None) -> Iterator[Any]:
         def advance(done: int, note: str = "") -> None:
             self.done += done
             if self.done >= self.at:

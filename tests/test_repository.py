@@ -18,11 +18,12 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "neuroexplain"
 
 # What each part may import of the others; everything may import the bottom row.
-BOTTOM = {"records", "calls", "recorded", "errors", "config"}
+BOTTOM = {"records", "calls", "recorded", "exchanged", "errors", "config"}
 ALLOWED: dict[str, set[str]] = {
     "records": {"errors"},
     "calls": {"records"},
     "recorded": {"records"},
+    "exchanged": {"records"},
     "config": {"errors"},
     "errors": set(),
     "levels": set(),
@@ -40,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "corpora": set(),
     "llm": {"levels", "templates", "subjects"},
     "catalogue": {"levels", "lifts", "resources", "thinning", "words"},
+    "exchange": {"levels"},
     "collectors": {"corpora", "subjects", "words"},
     "explainers": {"levels", "llm", "registry", "templates", "words"},
     "simulators": {"levels", "llm", "recent", "registry", "subjects", "templates", "words"},
@@ -106,6 +108,12 @@ ALLOWED: dict[str, set[str]] = {
     "puzzling": {"models", "puzzles", "registry", "run"},
     "retrying": {"catalogue", "llm", "run", "runner"},
     "pretending": {"catalogue", "llm", "templates"},
+    "indexing": {"catalogue", "recent", "run", "subjects"},
+    "searching": {
+        *("catalogue", "collecting", "collectors", "indexing", "recent", "run", "subjects"),
+    },
+    "exporting": {"catalogue", "run", "searching", "selection"},
+    "importing": {"catalogue", "exchange", "locks", "run"},
     "estimating": {
         *("batches", "catalogue", "choosing", "collecting", "explainers", "explaining", "llm"),
         *(
@@ -124,8 +132,9 @@ ALLOWED: dict[str, set[str]] = {
     "api": {
         *("catalogue", "collecting", "llm", "reporting", "run", "runner", "scoring", "subjects"),
     },
-    "testing": {"subjects"},
+    "testing": {"catalogue", "corpora", "subjects", "words"},
     "cli": {
+        *("exporting", "importing", "indexing", "searching"),
         *("__init__", "catalogue", "collecting", "estimating", "levels", "llm", "locks"),
         *(
             "puzzles",
@@ -140,7 +149,7 @@ ALLOWED: dict[str, set[str]] = {
         ),
         *("subjects", "tracks"),
     },
-    "__init__": {"api", "catalogue", "errors", "records", "registry", "subjects"},
+    "__init__": {"api", "catalogue", "errors", "records", "registry", "searching", "subjects"},
     "__main__": {"cli"},
 }
 TORCH = {"subjects", "collectors", "llm", "testing"}

@@ -1,28 +1,36 @@
 """The catalogue: everything that was found, in one SQLite file. The only code that imports SQLModel."""
 
-from neuroexplain.catalogue.explanations import ExplanationRef, NewExplanation
-from neuroexplain.catalogue.ngram_writer import NewPass
-from neuroexplain.catalogue.ngrams import NgramPass
-from neuroexplain.catalogue.reader import Collection
-from neuroexplain.catalogue.scores import NewScores
-from neuroexplain.catalogue.search import SearchResult, SearchRow
-from neuroexplain.catalogue.simulations import KnownSimulation, NewSimulation
-from neuroexplain.catalogue.sketches import TokenResponse
+from neuroexplain.catalogue.collections.ngram_writer import NewPass
+from neuroexplain.catalogue.collections.ngrams import NgramPass
+from neuroexplain.catalogue.collections.reader import Collection
+from neuroexplain.catalogue.collections.sketches import TokenResponse
+from neuroexplain.catalogue.exchange.export_block import Parts
+from neuroexplain.catalogue.exchange.import_place import Target
+from neuroexplain.catalogue.exchange.importing import Importer
+from neuroexplain.catalogue.results.explanations import ExplanationRef, NewExplanation
+from neuroexplain.catalogue.results.scores import NewScores
+from neuroexplain.catalogue.results.simulations import KnownSimulation, NewSimulation
+from neuroexplain.catalogue.results.texts import TextSet
+from neuroexplain.catalogue.searching.found import SearchResult, SearchRow
+from neuroexplain.catalogue.searching.rankings import Ranking
 from neuroexplain.catalogue.store import Catalogue
-from neuroexplain.catalogue.texts import TextSet
 
 __all__ = [
     "Catalogue",
     "Collection",
     "ExplanationRef",
+    "Importer",
     "KnownSimulation",
     "NewExplanation",
     "NewPass",
     "NewScores",
     "NewSimulation",
     "NgramPass",
+    "Parts",
+    "Ranking",
     "SearchResult",
     "SearchRow",
+    "Target",
     "TextSet",
     "TokenResponse",
 ]

@@ -5,22 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from neuroexplain.catalogue import reader, search, show, summary
-from neuroexplain.catalogue.engine import locate as locate
-from neuroexplain.catalogue.reader import Collection
-from neuroexplain.catalogue.search import SearchResult
-from neuroexplain.catalogue.store_collections import CollectionStore
-from neuroexplain.catalogue.store_evidence import EvidenceStore
-from neuroexplain.catalogue.store_ngrams import NgramStore
-from neuroexplain.catalogue.store_reports import ReportStore
-from neuroexplain.catalogue.store_results import ResultStore
-from neuroexplain.catalogue.store_runs import RunStore
-from neuroexplain.catalogue.store_texts import TextStore
+from neuroexplain.catalogue.collections import reader
+from neuroexplain.catalogue.collections.reader import Collection
+from neuroexplain.catalogue.results import show, summary
+from neuroexplain.catalogue.searching import search
+from neuroexplain.catalogue.searching.found import SearchResult
+from neuroexplain.catalogue.searching.search import SECONDS, Resolve, Wish
+from neuroexplain.catalogue.storage.engine import locate as locate
+from neuroexplain.catalogue.stores.store_care import CareStore
+from neuroexplain.catalogue.stores.store_collections import CollectionStore
+from neuroexplain.catalogue.stores.store_evidence import EvidenceStore
+from neuroexplain.catalogue.stores.store_exchange import ExchangeStore
+from neuroexplain.catalogue.stores.store_ngrams import NgramStore
+from neuroexplain.catalogue.stores.store_rankings import RankingStore
+from neuroexplain.catalogue.stores.store_reports import ReportStore
+from neuroexplain.catalogue.stores.store_results import ResultStore
+from neuroexplain.catalogue.stores.store_runs import RunStore
+from neuroexplain.catalogue.stores.store_texts import TextStore
 from neuroexplain.records import NeuronId
 
 
 class Catalogue(
-    CollectionStore, EvidenceStore, NgramStore, ResultStore, RunStore, ReportStore, TextStore
+    CollectionStore,
+    EvidenceStore,
+    NgramStore,
+    ResultStore,
+    RunStore,
+    RankingStore,
+    ReportStore,
+    TextStore,
+    ExchangeStore,
+    CareStore,
 ):
     """One catalogue file. Safe to use from several threads and processes at once.
 
@@ -33,14 +48,35 @@ class Catalogue(
         CatalogueError: the file is missing, locked, damaged, of another program or of a newer version.
     """
 
-    def search(self, query: str = "", *, limit: int | None = None) -> SearchResult:
+    def search(
+        self,
+        query: str = "",
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        count: bool = False,
+        facets: bool = False,
+        seconds: float = SECONDS,
+        resolve: Resolve | None = None,
+    ) -> SearchResult:
         """Explanations that match a query; `grammar` has the language.
+
+        Args:
+            query: in that language; an empty one finds everything.
+            limit: rows at most.
+            after: `next` of the page before.
+            count: say how many match, up to a limit.
+            facets: say what the matches have in common.
+            seconds: time limit; what was found until then is returned, and `cut` says so.
+            resolve: answers `meaning:`, `similar:` and `activates:`, which may take models; `neuroexplain.search` has one.
 
         Raises:
             QueryError: an unknown field or a bad value; the message has the valid ones and the column.
+            CatalogueError: the time was up before anything was found.
         """
-        with self._database.reading() as connection:
-            return search.search(connection, query, limit)
+        wish = Wish(limit, after, count, facets, resolve)
+        with self._database.reading() as connection, self._database.limited(connection, seconds):
+            return search.search(connection, self._recall, query, wish)
 
     def show(self, neuron: NeuronId) -> dict[str, Any]:
         """All about one neuron, as the JSON object of `neuroexplain show --json`.

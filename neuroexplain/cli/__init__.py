@@ -16,6 +16,9 @@ from neuroexplain import __version__
 from neuroexplain.cli.batch import batch
 from neuroexplain.cli.bench import bench
 from neuroexplain.cli.collect import collect
+from neuroexplain.cli.db import db
+from neuroexplain.cli.embed import embed
+from neuroexplain.cli.exchange import export, import_
 from neuroexplain.cli.explain import explain
 from neuroexplain.cli.merge import merge
 from neuroexplain.cli.ngrams import ngrams
@@ -70,9 +73,10 @@ def cli() -> None:
 
 for command in (
     *(collect, merge, ngrams, explain, score, sweep, search, show),
-    *(report, runs, batch, probe, sites, plugins, bench),
+    *(export, import_, report, runs, batch, probe, sites, plugins, bench, db),
 ):
     cli.add_command(command)
+db.add_command(embed)
 
 
 def main() -> None:

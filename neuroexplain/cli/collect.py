@@ -45,11 +45,11 @@ def collect(**values: Any) -> None:
 
 
 def _shard(config: Any, values: dict[str, Any]) -> None:
-    from neuroexplain.catalogue.store import locate
+    from neuroexplain.catalogue.storage.place import place_of
     from neuroexplain.cli.running import execution
     from neuroexplain.collecting import Shard, collect_shard, parts_folder
 
-    parent = values["parts"] or parts_folder(locate(values["catalogue"]))
+    parent = values["parts"] or parts_folder(place_of(values["catalogue"]).path)
     number, of = values["shard"]
     folders = collect_shard(execution(values), config, Shard(number, of), parent)
     if values["json"]:

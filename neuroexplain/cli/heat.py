@@ -48,12 +48,7 @@ def render(
     neuron, statistics = shown["neuron"], shown["statistics"]
     address = NeuronId(neuron["subject"], neuron["layer"], neuron["index"], polarity)
     yield Text(str(address), style="bold")
-    yield Text(
-        f"{neuron['site']}, {statistics['n_tokens']:,} tokens: mean {statistics['mean']:.3f}, "
-        f"std {statistics['std']:.3f}, {statistics['min']:.2f} to {statistics['max']:.2f}, "
-        f"above 0 on {statistics['frac_positive']:.1%}",
-        style="dim",
-    )
+    yield Text(_moments(neuron["site"], statistics), style="dim")
     yield from _sampled(statistics)
     yield from _written(shown["output_tokens"])
     yield from _alone(shown["ngrams"])
@@ -72,6 +67,18 @@ def render(
         yield from _group(page, "look alike, and leave it quiet", alike)
         yield from _group(page, "held out, strongest", _kept(shown, "test", "top"))
         yield from _group(page, "held out, random", _kept(shown, "test", "random"))
+
+
+def _moments(site: str, statistics: Mapping[str, Any]) -> str:
+    """What is known of all tokens; a dash for what an import did not tell."""
+
+    def said(name: str, form: str) -> str:
+        return "–" if statistics[name] is None else format(statistics[name], form)
+
+    return (
+        f"{site}, {said('n_tokens', ',')} tokens: mean {said('mean', '.3f')}, std {said('std', '.3f')}, "
+        f"{said('min', '.2f')} to {said('max', '.2f')}, above 0 on {said('frac_positive', '.1%')}"
+    )
 
 
 @dataclass(frozen=True)

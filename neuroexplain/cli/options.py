@@ -66,7 +66,11 @@ def several(*options: Callable[[Command], Command]) -> Callable[[Command], Comma
     return decorate
 
 
-catalogue = option("--catalogue", "SQLite file of the catalogue.", default="neuroexplain.sqlite")
+catalogue = option(
+    "--catalogue",
+    "SQLite file of the catalogue, or postgresql://USER@HOST/DATABASE.",
+    default="neuroexplain.sqlite",
+)
 as_json = option("--json", "Print JSON.", is_flag=True)
 seed = option("--seed", "Of every random choice.", type=int, default=0)
 neurons = option(

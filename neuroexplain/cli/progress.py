@@ -40,7 +40,7 @@ class Bars:
     """A progress bar per stage."""
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Advance]:
+    def stage(self, name: str, total: int | None) -> Iterator[Advance]:
         """Show a bar while the stage runs; it stays when the stage has ended. 80 columns hold it."""
         console = Console(stderr=True)
         columns = (

@@ -57,6 +57,7 @@ def report(**values: Any) -> None:
     --json lists every explanation with its scores; --out writes a page and plots.
     """
     from neuroexplain.catalogue import Catalogue
+    from neuroexplain.catalogue.storage.place import place_of
     from neuroexplain.reporting import Scope, assemble
 
     scope = Scope(
@@ -75,7 +76,7 @@ def report(**values: Any) -> None:
         for line in _as_json(found):
             click.echo(line)
     else:
-        _print(found, values["catalogue"])
+        _print(found, place_of(values["catalogue"]).name)
 
 
 def _save(found: Report, folder: str) -> None:

@@ -82,7 +82,6 @@ def _read(path: str, run_id: int | None = None) -> list[dict[str, Any]]:
     """Runs as the catalogue has them; one whose process has died is `killed`."""
     from neuroexplain.catalogue import Catalogue
     from neuroexplain.errors import CatalogueError
-    from neuroexplain.locks import alive
 
     with Catalogue(path, read_only=True) as catalogue:
         found = catalogue.runs(run_id)
@@ -91,7 +90,7 @@ def _read(path: str, run_id: int | None = None) -> list[dict[str, Any]]:
                 f"no run {run_id} in this catalogue; `neuroexplain runs` lists them"
             )
         for row in found:
-            if row["state"] == "running" and not alive(catalogue.path, row["run_key"]):
+            if row["state"] == "running" and not catalogue.claimed(row["run_key"]):
                 row["state"] = "killed"
     return found
 

@@ -66,6 +66,7 @@ def sweep(**values: Any) -> None:
 
     FILE is a TOML file whose entries are named as the flags (top-k = 20); flags override it.
     """
+    from neuroexplain.catalogue.storage.place import place_of
     from neuroexplain.cli.running import end, run
     from neuroexplain.cli.table import print_summary
     from neuroexplain.runner import sweep as sweep_
@@ -91,7 +92,8 @@ def sweep(**values: Any) -> None:
         return found
 
     summary, result = run("sweep", config, values, work)
-    print_summary(summary, result, values["catalogue"], as_json=values["json"])
+    name = place_of(values["catalogue"]).name  # without a password
+    print_summary(summary, result, name, as_json=values["json"])
     end(result)
 
 

@@ -48,10 +48,14 @@ def console() -> Output:
     return Output()
 
 
-def rows_table(rows: Sequence[Any], title: str | None = None) -> Table:
-    """Explanations with their scores, one row each."""
+def rows_table(
+    rows: Sequence[Any], title: str | None = None, similarity: str | None = None
+) -> Table:
+    """Explanations with their scores, one row each; `similarity` names what a ranking gave them."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("neuron", no_wrap=True)
+    if similarity is not None:
+        table.add_column(similarity, justify="right", no_wrap=True)
     for name in ("score", "floor", "null", "p"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("explanation", overflow="fold")
@@ -59,6 +63,7 @@ def rows_table(rows: Sequence[Any], title: str | None = None) -> Table:
         # Explanations are model output: printed as text, never as markup or as what steers a terminal.
         table.add_row(
             row.neuron,
+            *([] if similarity is None else [number(row.similarity)]),
             number(row.score, row.reason or "-"),
             number(row.floor),
             number(row.null_mean),

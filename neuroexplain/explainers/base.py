@@ -8,7 +8,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 from neuroexplain.levels import MAX_LEVEL, escape, side
-from neuroexplain.records import Evidence, Exemplar, Explanation, Failure, Floats
+from neuroexplain.records import Evidence, Exemplar, Explanation, Failure, Floats, Statistics
 
 MAX_TEXT = 512
 """Characters; public catalogues refuse longer explanations."""
@@ -59,14 +59,21 @@ def looks_at(explainer: type[object]) -> frozenset[Want]:
 
 def dead(evidence: Evidence) -> Failure | None:
     """The failure of a neuron that there is nothing to explain about; None for one that fires on some tokens only."""
-    statistics = evidence.statistics
     if not evidence.scale > 0:
         message = "the neuron never fires on this side in the explain split"
-    elif statistics.std <= CONSTANT * max(abs(statistics.max), abs(statistics.min)):
+    elif _constant(evidence.statistics):
         message = "the neuron is the same on every token"
     else:
         return None
     return Failure("explain", "dead_neuron", message)
+
+
+def _constant(statistics: Statistics) -> bool:
+    """Whether a neuron hardly varies, as far as is known: imports need not tell."""
+    std, largest, smallest = statistics.std, statistics.max, statistics.min
+    if std is None or largest is None or smallest is None:
+        return False
+    return std <= CONSTANT * max(abs(largest), abs(smallest))
 
 
 def phrases(evidence: Evidence) -> list[str]:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroexplain.catalogue import Catalogue, Collection
-from neuroexplain.catalogue.columns import Floats64, Integers, Names
-from neuroexplain.catalogue.scored import ExplanationColumns, Scored
+from neuroexplain.catalogue.results.scored import ExplanationColumns, Scored
+from neuroexplain.catalogue.storage.columns import Floats64, Integers, Names
 from neuroexplain.errors import CatalogueError, ConfigError, unknown
 from neuroexplain.reporting.caveats import caveats
 from neuroexplain.reporting.distribution import distribution, q_values

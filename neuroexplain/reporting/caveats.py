@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neuroexplain.catalogue.scored import Scored
+from neuroexplain.catalogue.results.scored import Scored
 from neuroexplain.reporting.distribution import Q_BELOW
 from neuroexplain.reporting.results import Repeats, Section
 from neuroexplain.reporting.words import plugin, share

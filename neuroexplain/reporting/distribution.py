@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroexplain.catalogue.columns import Floats64, Integers
-from neuroexplain.catalogue.scored import ScoreColumns
+from neuroexplain.catalogue.results.scored import ScoreColumns
+from neuroexplain.catalogue.storage.columns import Floats64, Integers
 
 P_BELOW = 0.05
 Q_BELOW = 0.1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuroexplain.catalogue.columns import Floats64, Integers
+from neuroexplain.catalogue.storage.columns import Floats64, Integers
 from neuroexplain.reporting.words import no_skill
 
 if TYPE_CHECKING:

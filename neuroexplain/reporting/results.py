@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from neuroexplain.catalogue import Collection
-from neuroexplain.catalogue.columns import Floats64, Integers
-from neuroexplain.catalogue.frames import frame
-from neuroexplain.catalogue.scored import Scored
+from neuroexplain.catalogue.results.scored import Scored
+from neuroexplain.catalogue.storage.columns import Floats64, Integers
+from neuroexplain.catalogue.storage.frames import frame
 from neuroexplain.records import NeuronId
 from neuroexplain.reporting.distribution import Distribution
 
@@ -148,8 +148,7 @@ class Report:
         Raises:
             CatalogueError: neither is.
         """
-        rows = list(self.rows())
-        return frame({f.name: [getattr(row, f.name) for row in rows] for f in fields(Row)})
+        return frame(Row, list(self.rows()))
 
     def to_json(self) -> dict[str, Any]:
         """All but the single scores as JSON values; those are `rows()`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 from neuroexplain.errors import SubjectError
 from neuroexplain.records import Floats
 from neuroexplain.subjects.model import Subject
+from neuroexplain.subjects.watching import Contents
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 BATCH = 8
 """Texts of equal length that are run together."""
+MANY = 64
+"""Those of which nothing but a vector of the whole is wanted."""
 Ids = tuple[int, ...]
 
 
@@ -54,6 +57,8 @@ class SentenceModel:
                 f"{subject.spec} has no fast tokenizer, and so no character offsets; choose another sentence model"
             )
         self._subject = subject
+        self.name = f"{subject.spec} {subject.weights_sha256}"
+        """What tells its vectors from those of other models: spec, and hash of the weights."""
         self._is_half = bool(getattr(subject.model.config, "is_encoder_decoder", False))
         self._model: Any = subject.model.get_encoder() if self._is_half else subject.model
         self._tokenizer = copy.deepcopy(subject.tokenizer.backend_tokenizer)
@@ -66,13 +71,13 @@ class SentenceModel:
         self._room = subject.max_positions - len(subject.prefix) - len(subject.suffix)
 
     @classmethod
-    def load(cls, spec: str) -> SentenceModel:
+    def load(cls, spec: str, *, device: str = "cpu") -> SentenceModel:
         """Load one by subject spec.
 
         Raises:
             SubjectError: it cannot be found, loaded or used.
         """
-        return cls(Subject.load(spec))
+        return cls(Subject.load(spec, device=device))
 
     def text(self, text: str) -> Floats | None:
         """[dimension], at unit length; None for a text without tokens."""
@@ -82,6 +87,22 @@ class SentenceModel:
         states = self._states(rows)
         whole = np.sum([s.pooled * s.positions for s in states], axis=0)
         found: Floats = whole / np.linalg.norm(whole)
+        return found
+
+    def texts(self, texts: Sequence[str]) -> list[Floats | None]:
+        """`text` of every text, in a third less time: those of equal length are run together."""
+        by_text = self._rows([self._encode(text)[0] for text in texts])
+        rows = [row for rows in by_text for row in rows]
+        pooled: list[Floats] = [np.zeros(0, np.float32)] * len(rows)
+        for numbers in _batches(rows, MANY):
+            for number, vector in zip(numbers, self._sums([rows[n] for n in numbers]), strict=True):
+                pooled[number] = vector
+        states = iter(pooled)
+        found: list[Floats | None] = []
+        for own in by_text:
+            sums = [next(states) for _ in own]
+            whole = np.sum(sums, axis=0) if sums else None
+            found.append(None if whole is None else whole / np.linalg.norm(whole))
         return found
 
     def pieces(self, texts: Sequence[Sequence[str]]) -> list[Floats | None]:
@@ -111,28 +132,36 @@ class SentenceModel:
         ]
 
     def _states(self, rows: Sequence[Ids]) -> list[_States]:
-        """What the model makes of some rows, those of equal length together: padding would have to be hidden from it."""
-        by_length: defaultdict[int, list[int]] = defaultdict(list)
-        for number, row in enumerate(rows):
-            by_length[len(row)].append(number)
+        """What the model makes of some rows."""
         found: dict[int, _States] = {}
-        for numbers in by_length.values():
-            for at in range(0, len(numbers), BATCH):
-                batch = numbers[at : at + BATCH]
-                found |= zip(batch, self._run([rows[n] for n in batch]), strict=True)
+        for numbers in _batches(rows, BATCH):
+            found |= zip(numbers, self._run([rows[n] for n in numbers]), strict=True)
         return [found[number] for number in range(len(rows))]
+
+    def _sums(self, rows: Sequence[Ids]) -> list[Floats]:
+        """[dimension] of every row; the sum over all positions."""
+        import torch
+
+        inputs, _ = self._inputs(rows)
+        with torch.inference_mode():
+            sums = self._model(**inputs).last_hidden_state.float().sum(1).cpu().numpy()
+        return list(sums)
+
+    def _inputs(self, rows: Sequence[Ids]) -> tuple[dict[str, Any], Contents]:
+        inputs, contents = self._subject.inputs(rows)
+        if self._is_half:
+            inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        return inputs, contents
 
     def _run(self, rows: Sequence[Ids]) -> list[_States]:
         import torch
 
-        inputs, contents = self._subject.inputs(rows)
-        if self._is_half:
-            inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        inputs, contents = self._inputs(rows)
         with torch.inference_mode():
             output = self._model(**inputs, output_hidden_states=True)
             layers = [_unit(layer.float()) for layer in output.hidden_states[1:]]
-            tokens = _unit(torch.stack(layers).mean(0))[:, contents[False]].numpy()
-            pooled = output.last_hidden_state.float().mean(1).numpy()
+            tokens = _unit(torch.stack(layers).mean(0))[:, contents[False]].cpu().numpy()
+            pooled = output.last_hidden_state.float().mean(1).cpu().numpy()
         positions = inputs["input_ids"].shape[1]
         return [_States(t, p, positions) for t, p in zip(tokens, pooled, strict=True)]
 
@@ -162,6 +191,16 @@ def shared(vectors: Floats, offsets: NDArray[np.int64], pieces: Sequence[str]) -
     sums = np.concatenate([np.zeros_like(vectors[:1]), np.cumsum(vectors, axis=0)])
     found: Floats = (sums[last] - sums[first]) / (last - first)[:, None]
     return found
+
+
+def _batches(rows: Sequence[Ids], size: int) -> Iterator[list[int]]:
+    """Numbers of rows of equal length, some at a time: padding would have to be hidden from the model."""
+    by_length: defaultdict[int, list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        by_length[len(row)].append(number)
+    for numbers in by_length.values():
+        for at in range(0, len(numbers), size):
+            yield numbers[at : at + size]
 
 
 def _unit(vectors: Tensor) -> Tensor:

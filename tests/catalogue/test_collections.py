@@ -49,8 +49,14 @@ def test_spans_are_those_of_the_corpus(
         catalogue.spans(collection, [0, 99])
 
 
+def tolerance(block: ExemplarBlock, index: int) -> float:
+    """Half a step of int8, as the explain split is kept: 1/254 of the strongest activation that counts."""
+    values = np.ldexp(block.activations[index].astype(np.float32), block.exponents[index][:, None])
+    return float(np.abs(values[kept(block, index), 1:]).max()) / 254 * (1 + 1e-5)
+
+
 @pytest.mark.parametrize("polarity", [1, -1])
-def test_exemplars_come_back_exactly(
+def test_exemplars_come_back_exactly_where_they_are_scored(
     catalogue: Catalogue,
     collection: Collection,
     corpus: TokenCorpus,
@@ -73,8 +79,12 @@ def test_exemplars_come_back_exactly(
                         stored = block.activations[index, rank, :n].astype(np.float32)
                         wanted = np.ldexp(stored, block.exponents[index, rank])
                         assert exemplar.activations.dtype == np.float32
-                        assert exemplar.activations.tolist() == wanted.tolist()
-                        assert exemplar.peak == max(wanted[1:] * polarity) * polarity
+                        error = np.abs(exemplar.activations - wanted)
+                        assert error.max() <= (tolerance(block, index) if split == "explain" else 0)
+                        assert error[0] == 0, "leading tokens that do not count are exact"
+                        if (split, block.polarity * polarity) != ("explain", 0) or polarity > 0:
+                            assert exemplar.peak == max(wanted[1:] * polarity) * polarity
+                        assert exemplar.peak == max(exemplar.activations[1:] * polarity) * polarity
                         assert exemplar.peak_position >= exemplar.span.first
                         assert exemplar.activations[exemplar.peak_position] == exemplar.peak
                         assert exemplar.inclusion_probability == block.inclusion_probability

@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from neuroexplain.catalogue import Catalogue, Collection, reader
-from neuroexplain.catalogue.engine import Database
-from neuroexplain.catalogue.spans import SpanReader
+from neuroexplain.catalogue import Catalogue, Collection
+from neuroexplain.catalogue.collections import reader
+from neuroexplain.catalogue.collections.spans import SpanReader
+from neuroexplain.catalogue.storage.engine import Database
 from neuroexplain.errors import CatalogueError
 from neuroexplain.recorded import TokenCorpus
 from neuroexplain.records import NeuronId
@@ -163,14 +164,20 @@ def test_spans_are_forgotten_and_read_again(
     corpus: TokenCorpus,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("neuroexplain.catalogue.spans.KEEP", 5)
-    monkeypatch.setattr("neuroexplain.catalogue.spans.BATCH", 2)
+    monkeypatch.setattr("neuroexplain.catalogue.collections.spans.KEEP", 5)
+    monkeypatch.setattr("neuroexplain.catalogue.collections.spans.BATCH", 2)
+    monkeypatch.setattr("neuroexplain.catalogue.collections.spans.KEEP_TOKENS", 40)
     spans = SpanReader()
     numbers = [3, 0, 7, 3, 26, 1, 2]
     with catalogue._database.lookup() as connection:
         for _ in range(3):
             found = spans.read(connection, collection.corpus_id, numbers)
             assert found == {n: corpus.span(n) for n in numbers}
+            seen = spans.excerpts(connection, collection.corpus_id, numbers)
+            for number, excerpt in seen.items():
+                span = found[number]
+                assert excerpt == (span.document, span.start, span.tokens, span.first)
+            assert list(seen) == list(found)
         again = spans.read(connection, collection.corpus_id, [3])
         assert again[3] == corpus.span(3)
         with pytest.raises(CatalogueError, match="no span 99"):

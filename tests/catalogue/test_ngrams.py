@@ -7,19 +7,18 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from neuroexplain.catalogue import Catalogue, Collection, NewPass, migrations
+from neuroexplain.catalogue import Catalogue, Collection, NewPass
 from neuroexplain.errors import CatalogueError
 from neuroexplain.lifts import PRIOR
 from neuroexplain.recorded import AGGREGATORS, Aggregator, LayerNgrams, NgramMoments, NgramSet
 from neuroexplain.records import POLARITIES, NeuronId, Ngram
 from neuroexplain.thinning import thinned
-from tests.catalogue.conftest import WIDTH, Sweep
+from tests.catalogue.conftest import WIDTH
 
 KEPT = 6
 TEXTS = (
@@ -391,46 +390,3 @@ def test_show_has_both_lists_beside_what_was_found_in_context(
         names = ("ngram", "mean_response", "max_response", "count")
         wanted = plain(catalogue.ngrams(saved, neuron, aggregator))
         assert [tuple(n[name] for name in names) for n in found] == wanted
-
-
-def test_schema_2_keeps_its_ngrams_and_takes_a_pass(
-    tmp_path: Path, catalogue: Catalogue, collection: Collection, sweep: Sweep
-) -> None:
-    sweep.explain("tiny/0/1", "ice")
-    catalogue.save_ngrams(collection, NeuronId("tiny", 0, 1, -1), [Ngram("in context", 1, 2, 3)])
-    path = as_schema_2(catalogue.path, tmp_path / "old.sqlite")
-    with Catalogue(path) as upgraded:
-        with closing(sqlite3.connect(path)) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-            rows = connection.execute(f"SELECT {VIEW} FROM v_ngrams").fetchall()
-        context = ("in context", 1, 2, 3, -1, "context", None, collection.corpus.sha256, None)
-        assert rows == [context]
-        found = upgraded.collection()
-        assert found.key == collection.key and upgraded.ngram_pass(found) is None
-        upgraded.save_ngram_pass(found, make_pass(found))
-        with closing(sqlite3.connect(path)) as connection:
-            rows = connection.execute("SELECT source, count(*) FROM v_ngrams GROUP BY 1").fetchall()
-        full, short, none = 2 * 4 * KEPT * 2, 2 * 4 * 4, 2 * 2 * KEPT
-        assert rows == [("alone", full + short + none), ("context", 1)]
-
-
-def as_schema_2(source: Path, path: Path) -> Path:
-    """A catalogue as the version before the n-gram pass would hold it."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        # What the second migration would carry old calls over by; there are none.
-        for name, arguments in (("request_now", 4), ("messages_now", 1), ("hash_bytes", 1)):
-            connection.create_function(name, arguments, lambda *_: None)
-        for migration in migrations.available()[:2]:
-            connection.executescript(migration.sql)
-            row = (migration.number, migration.name, migration.sha256, "2026-01-01T00:00:00+00:00")
-            connection.execute("INSERT INTO schema_migration VALUES (?, ?, ?, ?)", row)
-        connection.execute("ATTACH ? AS source", (str(source),))
-        names = connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
-        for (name,) in names.fetchall():
-            if name == "schema_migration" or name.startswith("explanation_fts"):
-                continue
-            columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({name})")]
-            quoted = ", ".join(f'"{column}"' for column in columns)
-            connection.execute(f"INSERT INTO {name} ({quoted}) SELECT {quoted} FROM source.{name}")
-    return path

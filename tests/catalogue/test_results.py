@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from neuroexplain.calls import Call, Reply, Usage
-from neuroexplain.catalogue import Catalogue, Collection, KnownSimulation, codec
+from neuroexplain.catalogue import Catalogue, Collection, KnownSimulation
+from neuroexplain.catalogue.storage import codec
 from neuroexplain.errors import CatalogueError
 from neuroexplain.records import Explanation, NeuronId, Ngram, Score, SpanSimulation
 
@@ -44,7 +45,15 @@ NEURON = NeuronId("tiny", 0, 1, -1)
 
 def full_explanation() -> Explanation:
     return Explanation(
-        NEURON, "ngram", "fires on ice 河", 1.25, {"rows": [1, "a"]}, "openai:m", {"k": 2}, "t", "p"
+        NEURON,
+        "ngram",
+        "fires on ice 河",
+        1.25,
+        {"rows": [1, "a"]},
+        "openai:m",
+        {"k": 2},
+        "t",
+        "0a" * 32,
     )
 
 

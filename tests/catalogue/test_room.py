@@ -56,8 +56,8 @@ def test_a_full_disk_leaves_the_catalogue_as_it_was(
         pages.append(connection.execute("PRAGMA page_count").fetchone()[0])
         connection.execute(f"PRAGMA max_page_count = {pages[0] + 40}")
 
-    catalogue._database._engine.dispose()
-    event.listen(catalogue._database._engine, "connect", limit)
+    catalogue._database._backend.reading.dispose()
+    event.listen(catalogue._database._backend.reading, "connect", limit)
     saved: list[int] = []
     with pytest.raises(CatalogueError) as caught:
         catalogue.save_collection("k", {}, large, corpus, many(layers), saved.append)
@@ -68,8 +68,8 @@ def test_a_full_disk_leaves_the_catalogue_as_it_was(
     )
     assert dump(catalogue.path) == before
     assert catalogue.collection("tiny") == collection
-    event.remove(catalogue._database._engine, "connect", limit)
-    catalogue._database._engine.dispose()
+    event.remove(catalogue._database._backend.reading, "connect", limit)
+    catalogue._database._backend.reading.dispose()
     catalogue.save_collection("k", {}, large, corpus, many(layers))
     assert catalogue.collection("large").layers == tuple(range(LAYERS))
 
@@ -129,7 +129,7 @@ def test_the_log_of_a_large_transaction_is_shortened(
 ) -> None:
     catalogue.save_collection("k", {}, large, corpus, many(layers))
     assert log_of(catalogue).stat().st_size > 100_000, "a small one is let be"
-    monkeypatch.setattr("neuroexplain.catalogue.engine._LOG_BYTES", 100_000)
+    monkeypatch.setattr("neuroexplain.catalogue.storage.sqlite._LOG_BYTES", 100_000)
     catalogue.save_collection("again", {}, large, corpus, many(layers))
     assert log_of(catalogue).stat().st_size == 0
     catalogue.make_current(catalogue.collection("large"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neuroexplain.catalogue import Catalogue, Collection
-from neuroexplain.catalogue.columns import Names
+from neuroexplain.catalogue.storage.columns import Names
 from neuroexplain.errors import CatalogueError
 from neuroexplain.records import Score
 

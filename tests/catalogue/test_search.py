@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
-from neuroexplain.catalogue import Catalogue, Collection, grammar
+from neuroexplain.catalogue import Catalogue, Collection
+from neuroexplain.catalogue.tables import Review
 from neuroexplain.errors import QueryError
 from neuroexplain.records import NeuronId, Ngram, Score
 
 Sweep = Any  # of conftest.py, which cannot be imported
 
 Search = Callable[[str], list[str]]
+REVIEW = {"reviewer": "r", "verdict": "good", "note": "", "created_at": "now"}
 
 
 def scored(value: float | None, **changes: object) -> Score:
@@ -29,6 +32,11 @@ def scored(value: float | None, **changes: object) -> Score:
 
 @pytest.fixture
 def filled(catalogue: Catalogue, collection: Collection, sweep: Sweep) -> Catalogue:
+    fill(catalogue, collection, sweep)
+    return catalogue
+
+
+def fill(catalogue: Catalogue, collection: Collection, sweep: Sweep) -> None:
     a = sweep.explain("tiny/0/0+", "a: rivers and lakes", llm="openai:m")
     b = sweep.explain("tiny/0/1-", "b: frozen rivers", explainer="fixed")
     c = sweep.explain("tiny/2/2+", "c: “quotes” in naïve French, it's 50% of them")
@@ -42,14 +50,8 @@ def filled(catalogue: Catalogue, collection: Collection, sweep: Sweep) -> Catalo
     sweep.score(d, scored(0.2), simulator="sparse")
     sweep.score(d, scored(0.6), simulator="ngram")
     catalogue.save_ngrams(collection, NeuronId("tiny", 2, 3), [Ngram(" the ice", 2, 3, 4)])
-    connection = sqlite3.connect(catalogue.path)
-    connection.execute(
-        "INSERT INTO review (explanation_id, reviewer, verdict, note, created_at) VALUES (?, 'r', 'good', '', 'now')",
-        (d,),
-    )
-    connection.commit()
-    connection.close()
-    return catalogue
+    with catalogue._database.writing() as connection:
+        connection.execute(insert(Review).values(explanation_id=d, **REVIEW))
 
 
 @pytest.fixture
@@ -65,7 +67,6 @@ def search(filled: Catalogue) -> Search:
         ("river", "b d a"),  # the stem
         ("RIVERS lakes", "d a"),
         ('"rivers and lakes"', "a"),
-        ('"lakes and', "d"),  # a quote that is not closed
         ("froz*", "b"),
         ('"rivers and la"*', "a"),
         ("naive", "c"),  # without the accent
@@ -156,18 +157,18 @@ def test_frame_has_the_rows(filled: Catalogue) -> None:
     ],
 )  # fmt: skip
 def test_no_query_breaks_the_engine(filled: Catalogue, query: str) -> None:
-    filled.search(query)
+    with suppress(QueryError):  # a mistake that is explained; test_grammar.py says which
+        filled.search(query)
     assert filled.search("lakes").total_shown == 2
 
 
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("lakes laier:3", 'column 7: unknown field "laier"; known: .*did you mean "layer"'),
+        ("lakes laier:3", 'unknown field "laier"; known: .*did you mean "layer".*at column 7'),
         ("http://x", "put it in quotes"),
-        ("-layer:3", 'unknown field "-layer"'),
-        ("layer:x", 'layer: bad value "x" at column 1; valid: a whole number'),
-        ("a layer:3..", 'bad value "3.." at column 3'),
+        ("layer:x", 'layer: bad value "x"; valid: a whole number.*at column 1'),
+        ("a layer:3..", 'bad value "3..".*at column 3'),
         ("layer:8..3", "from the smaller to the larger"),
         ("layer:1.5", "whole number"),
         ("layer:3,", "whole number"),
@@ -180,11 +181,14 @@ def test_no_query_breaks_the_engine(filled: Catalogue, query: str) -> None:
         ("score>=0.1..0.2", "valid: a number"),
         ("polarity:up", "valid: \\+ and -"),
         ("state:done", "valid: unreviewed, reviewed, failed"),
-        ("sort:text", "valid: score, p, layer, newest, -score"),
+        ("sort:text", "valid: score, p, layer, newest, density, relevance, similarity, -score"),
         ("limit:0", "whole number from 1"),
         ("limit:many", "whole number from 1"),
         ("explainer>=x", "cannot be compared"),
-        ("explainer:fixt", 'column 1: unknown explainer "fixt"; known: fixed, ngram; did you mean'),
+        (
+            "explainer:fixt",
+            'unknown explainer "fixt"; known: fixed, ngram; did you mean .*at column 1',
+        ),
         ("scorer:corr", 'unknown scorer "corr"; known: correlation, other'),
         ("subject:big", "known: tiny"),
         ("a" * 2001, "at most 2000 characters"),
@@ -204,10 +208,3 @@ def test_limit_is_at_least_one(filled: Catalogue) -> None:
 
 def test_empty_catalogue_has_nothing_to_find(catalogue: Catalogue) -> None:
     assert catalogue.search("explainer:ngram scorer:x").rows == ()
-
-
-def test_grammar_reads_ranges_and_quotes() -> None:
-    query = grammar.parse('a" "b ""c""" token:"it ""is""" sort:-p')
-    assert query.words == ('"a"""', '"b ""c"""')
-    assert query.terms == (grammar.Term("token", ":", 'it "is"', 14),)
-    assert (query.sort, query.descending) == ("p", True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -58,8 +56,8 @@ def responses(
 
 
 def rows_of(catalogue: Catalogue, query: str) -> list[Any]:
-    with closing(sqlite3.connect(catalogue.path)) as connection:
-        return connection.execute(query).fetchall()
+    with catalogue._database.reading() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
 def test_token_ids_of_a_corpus_have_a_text(

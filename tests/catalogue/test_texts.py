@@ -7,12 +7,11 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from neuroexplain.catalogue import Catalogue, Collection, NewScores, TextSet, migrations
+from neuroexplain.catalogue import Catalogue, Collection, NewScores, TextSet
 from neuroexplain.records import Failure, NeuronId, Score
 from neuroexplain.run import Run
 
@@ -23,6 +22,7 @@ UNITS = Score(
     "synthetic", 2.5, None, 1.5, 3.5, -0.125, 2.5, 60, 0.0625, None, 1.75, 120, 40, 1.0
 )  # fmt: skip
 AREA = replace(UNITS, scorer="synthetic_auroc", value=0.875, ci_low=0.75, ci_high=1.0, floor=None)
+KEY = "c5" * 32
 
 
 def save(catalogue: Catalogue, entries: Iterable[TextSet | NewScores], config: str = "a") -> int:
@@ -43,7 +43,7 @@ def save(catalogue: Catalogue, entries: Iterable[TextSet | NewScores], config: s
     return run.id
 
 
-def scores(row: int, *found: Score, key: str = "k", llm: str | None = "openai:m") -> NewScores:
+def scores(row: int, *found: Score, key: str = KEY, llm: str | None = "openai:m") -> NewScores:
     return NewScores(row, None, key, "test", found, "llm", llm)
 
 
@@ -121,7 +121,7 @@ def test_scores_without_a_simulation_are_found_everywhere(
 def test_equal_scores_are_not_saved_twice(catalogue: Catalogue, row: int) -> None:
     save(catalogue, [scores(row, UNITS, AREA)])
     save(catalogue, [scores(row, UNITS, AREA)])
-    assert catalogue.newest_score_keys(row, "test") == {"synthetic": "k", "synthetic_auroc": "k"}
+    assert catalogue.newest_score_keys(row, "test") == {"synthetic": KEY, "synthetic_auroc": KEY}
     with closing(sqlite3.connect(catalogue.path)) as connection:
         assert connection.execute("SELECT count(*) FROM score").fetchone() == (2,)
 
@@ -161,31 +161,3 @@ def test_a_run_that_only_scored_texts_is_known_by_its_collection(
 ) -> None:
     number = save(catalogue, [scores(row, UNITS)])
     assert catalogue.collection_of_run(number).key == collection.key
-
-
-@pytest.fixture
-def older(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Catalogues are made as before there were texts, until this is undone."""
-    migrations_of_old = tuple(m for m in migrations.available() if m.number < 5)
-    monkeypatch.setattr(migrations, "available", lambda: migrations_of_old)
-    return monkeypatch
-
-
-def rows_of(path: Path, what: str) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(f"SELECT * FROM {what} ORDER BY 1")]
-
-
-def test_scores_of_an_older_catalogue_are_kept(
-    older: pytest.MonkeyPatch, catalogue: Catalogue, sweep: Sweep, row: int
-) -> None:
-    bare = replace(UNITS, scorer="made", value=None, reason="dead_neuron", ci_low=None)
-    sweep.score(row, replace(UNITS, scorer="correlation"), bare)
-    catalogue.close()
-    before = rows_of(catalogue.path, "score"), rows_of(catalogue.path, "v_scores")
-    assert [len(rows) for rows in before] == [2, 2]
-    older.undo()
-    Catalogue(catalogue.path).close()
-    assert (rows_of(catalogue.path, "score"), rows_of(catalogue.path, "v_scores")) == before
-    assert rows_of(catalogue.path, "v_texts") == []

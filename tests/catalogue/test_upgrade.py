@@ -10,11 +10,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from neuroexplain.catalogue import Catalogue, migrations
+from neuroexplain.catalogue import Catalogue
+from neuroexplain.catalogue.collections import steps
+from neuroexplain.catalogue.storage import codec, migrations
 from neuroexplain.errors import CatalogueError
 from neuroexplain.llm.base import Request
 from neuroexplain.templates import Message
@@ -185,10 +189,37 @@ def test_what_cannot_be_understood_is_kept_all_the_same(tmp_path: Path, kind: st
     assert replies == [("words about ice", sha256.upper())] * 2
 
 
+_MADE = "strftime('%Y-%m-%dT%H:%M:%f+00:00', own.created_ms / 1000.0, 'unixepoch')"
+THEN = {
+    "explanation": f"""
+        SELECT own.id, lower(hex(own.key)), collection_id, neuron_id, polarity, plugin, llm, settings, template_sha256,
+            lower(hex(prompt_sha256)), text, as_json(data), scale, status, reason, message, raw_reply, parent_id, run_id, {_MADE}
+        FROM source.explanation AS own JOIN source.method ON method.id = own.method_id
+    """,
+    "simulation": f"""
+        SELECT own.id, explanation_id, lower(hex(own.key)), split, plugin, llm, settings, n, spans, expected, run_id, {_MADE}
+        FROM source.simulation AS own JOIN source.method ON method.id = own.method_id
+    """,
+    "score": f"""
+        SELECT own.id, explanation_id, simulation_id, lower(hex(own.key)), scorer.name, simulator, llm, split, value, reason,
+            ci_low, ci_high, null_mean, null_own, null_n, p_value, null_reason, floor, n_tokens, n_nonzero, coverage, run_id,
+            {_MADE}
+        FROM source.score AS own JOIN source.measure ON measure.id = own.measure_id
+        JOIN source.scorer ON scorer.id = measure.scorer_id
+    """,
+}
+"""Rows as schema 1 had them."""
+
+
+def as_json(data: bytes | None) -> str | None:
+    return None if data is None else codec.unpacked_text(data)
+
+
 def as_schema_1(source: Path, path: Path) -> Path:
     """A swept catalogue as schema 1 would have held it: the same rows, calls under their old names."""
     made(path)
     with closing(sqlite3.connect(path)) as connection, connection:
+        connection.create_function("as_json", 1, as_json)
         connection.execute("DELETE FROM run")
         connection.execute("ATTACH ? AS source", (str(source),))
         names = connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
@@ -197,8 +228,26 @@ def as_schema_1(source: Path, path: Path) -> Path:
                 continue
             columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({name})")]
             quoted = ", ".join(f'"{column}"' for column in columns)
-            connection.execute(f"INSERT INTO {name} ({quoted}) SELECT {quoted} FROM source.{name}")
+            rows = THEN.get(name, f"SELECT {quoted} FROM source.{name}")
+            connection.execute(f"INSERT INTO {name} ({quoted}) {rows}")
+        as_halves(connection)
     return path
+
+
+def as_halves(connection: sqlite3.Connection) -> None:
+    """Have all exemplars as float16, as all were then."""
+    connection.row_factory = sqlite3.Row
+    (first,) = connection.execute("SELECT first FROM corpus").fetchone()
+    lengths = dict(connection.execute("SELECT number, length FROM span").fetchall())
+    query = "SELECT * FROM source.exemplar WHERE unit IS NOT NULL"
+    for row in connection.execute(query).fetchall():
+        own = SimpleNamespace(**dict(row))
+        tokens = [lengths[n] for n in codec.unfixed(own.spans, 4).tolist()]
+        exponents = np.repeat(codec.unfixed(own.exponents, 1), tokens)
+        values = np.ldexp(steps.unpacked(own, tokens, first), -exponents)
+        connection.execute(
+            "UPDATE exemplar SET activations = ? WHERE id = ?", (codec.halves(values), own.id)
+        )
 
 
 def old_calls(source: Path) -> list[dict[str, Any]]:

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from neuroexplain.catalogue import Catalogue, writing
-from neuroexplain.catalogue.engine import NoRoomError
-from neuroexplain.catalogue.writing import Writer
+from neuroexplain.catalogue import Catalogue
+from neuroexplain.catalogue.results import writing
+from neuroexplain.catalogue.results.writing import Writer
+from neuroexplain.catalogue.storage.engine import NoRoomError
 from neuroexplain.errors import CatalogueError
 from tests.disks import fill, small_disk
 
@@ -222,7 +223,7 @@ def test_a_disk_that_is_full_already_is_found_before_anything_is_paid(tmp_path: 
 KILLED = """
 import asyncio, sys
 from neuroexplain.catalogue import Catalogue
-from neuroexplain.catalogue.writing import Writer
+from neuroexplain.catalogue.results.writing import Writer
 from tests.catalogue.test_writing import put
 
 async def main(catalogue):

@@ -80,7 +80,11 @@ def test_settings_come_from_file_environment_and_flags(tmp_path: Path) -> None:
     assert config[0]["command"] == "sweep"
     with sqlite3.connect(tmp_path / "c.sqlite") as connection:
         (stored,) = connection.execute("SELECT config FROM run").fetchone()
-        ((settings,),) = set(connection.execute("SELECT settings FROM explanation"))
+        ((settings,),) = set(
+            connection.execute(
+                "SELECT settings FROM explanation JOIN method ON method.id = method_id"
+            )
+        )
     assert '"top_k": 3' in stored.replace('":', '": ').replace(":  ", ": ")
     assert '"seq_len": 16' in stored.replace('":', '": ').replace(":  ", ": ")
     assert '"size": 7' in settings.replace('":', '": ').replace(":  ", ": ")

@@ -254,7 +254,7 @@ def test_what_never_varies_is_recorded_as_it_is(opened: tuple[nx.Catalogue, Coll
             evidence = catalogue.evidence(collection, neuron)
             assert evidence.scale == pytest.approx(max(0.0, value * polarity), rel=1e-3)
             assert evidence.statistics.mean == pytest.approx(value, rel=1e-5)
-            assert evidence.statistics.std <= 2e-5
+            assert evidence.statistics.std is not None and evidence.statistics.std <= 2e-5
             quantiles = [quantile for _, quantile in evidence.statistics.quantiles]
             assert quantiles == pytest.approx([value] * len(quantiles), abs=1e-4)
             for exemplar in evidence.exemplars:

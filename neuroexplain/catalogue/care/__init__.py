@@ -1,0 +1,1 @@
+"""Looking after catalogues: checks, merges, copies, upgrades."""

@@ -1,0 +1,1 @@
+"""What passes over a corpus found, as rows: texts, neurons, exemplars, n-grams."""

@@ -1,0 +1,1 @@
+"""The query language: a text becomes a tree of conditions."""

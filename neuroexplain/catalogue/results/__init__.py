@@ -1,0 +1,1 @@
+"""What became of the neurons, as rows: runs, calls, explanations, simulations, scores."""

@@ -1,0 +1,1 @@
+"""Searches: a tree of conditions becomes rows, counts and rankings."""
