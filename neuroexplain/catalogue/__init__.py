@@ -1,4 +1,10 @@
-"""The catalogue: everything that was found, in one SQLite file. The only code that imports SQLModel."""
+"""The catalogue: everything that was found, in one SQLite file or PostgreSQL database. The only code that imports SQLModel.
+
+`store` has `Catalogue`, which is what others see; its parts are in `stores`. `storage` has files and servers, migrations and rows,
+`tables` the tables for statements; `collections` what passes over a corpus found, `results` what became of the neurons. A query's
+text becomes a tree in `language`, and rows, counts and rankings in `searching`. Records go out and come in by `exchange`; `care`
+checks, merges, copies and upgrades.
+"""
 
 from neuroexplain.catalogue.collections.ngram_writer import NewPass
 from neuroexplain.catalogue.collections.ngrams import NgramPass
