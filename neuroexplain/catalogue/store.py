@@ -84,7 +84,7 @@ class Catalogue(
         Raises:
             CatalogueError: the neuron was not recorded.
         """
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, self._database.limited(connection, SECONDS):
             collection = reader.current(connection, neuron.subject)
             return show.show(connection, self._spans, collection, neuron)
 

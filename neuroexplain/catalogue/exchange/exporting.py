@@ -74,9 +74,12 @@ def export_neurons(
     following = _all(collection) if neurons is None else _some(collection, neurons)
     while True:
         with database.reading() as connection:
+            sqlite = connection.dialect.name == "sqlite"
+            if sqlite:  # every page is read once, and need be neither mapped nor kept
+                connection.exec_driver_sql("PRAGMA mmap_size = 0")
             places = following(connection)
             block = read_block(connection, spans, collection, places, parts)
-            if connection.dialect.name == "sqlite":  # the pages are of no use to what comes next
+            if sqlite:
                 connection.exec_driver_sql("PRAGMA shrink_memory")
         if not places:
             return

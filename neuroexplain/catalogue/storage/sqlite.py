@@ -31,7 +31,8 @@ _PAGE_BYTES = 8192
 _CACHE_KB = 65_536
 """Of pages that a connection keeps; the driver's 2 MB are read anew by every search of a large catalogue."""
 _MAPPED_BYTES = 2**36
-"""Of a file that is only read: its pages need not be copied, which is most of the work of a search past many rows."""
+"""Of a file that searches only read, as far as SQLite allows: its pages need not be copied, which is most of the work of a
+search past many rows. Other work has no use for it, and would only seem to take the memory."""
 _STEPS = 10_000
 """Of SQLite's machine between two looks at the clock: a tenth of a millisecond or so."""
 REASONS = {
@@ -78,6 +79,8 @@ class SqliteFile:
         """Statements, and the reading of their rows, are interrupted when the time is up."""
         driver: Any = connection.connection.driver_connection
         end = time.monotonic() + seconds
+        if self._read_only:
+            driver.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
         driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
         try:
             yield
@@ -181,8 +184,6 @@ def open_connection(path: Path, read_only: bool, timeout: float) -> sqlite3.Conn
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a new file; others keep theirs
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
-    if read_only:
-        connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
     return connection
 
 
