@@ -77,6 +77,7 @@ def export_neurons(
             sqlite = connection.dialect.name == "sqlite"
             if sqlite:  # every page is read once, and need be neither mapped nor kept
                 connection.exec_driver_sql("PRAGMA mmap_size = 0")
+                connection.exec_driver_sql("PRAGMA cache_size = -8192")
             places = following(connection)
             block = read_block(connection, spans, collection, places, parts)
             if sqlite:
