@@ -18,12 +18,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "neuroexplain"
 
 # What each part may import of the others; everything may import the bottom row.
-BOTTOM = {"records", "calls", "recorded", "exchanged", "errors", "config"}
+BOTTOM = {"records", "calls", "recorded", "exchanged", "reviewed", "errors", "config"}
 ALLOWED: dict[str, set[str]] = {
     "records": {"errors"},
     "calls": {"records"},
     "recorded": {"records"},
     "exchanged": {"records"},
+    "reviewed": {"records"},
     "config": {"errors"},
     "errors": set(),
     "levels": set(),
@@ -129,12 +130,23 @@ ALLOWED: dict[str, set[str]] = {
         *("tracks", "truth"),
     },
     "reporting": {"__init__", "catalogue", "levels", "registry", "selection"},
+    "agreement": set(),
+    "queueing": {"catalogue", "levels", "run", "searching", "words"},
+    "appraising": {"agreement", "catalogue"},
+    "rescoring": {
+        *("catalogue", "choosing", "explaining", "heldout", "judging", "llm", "models", "pipeline"),
+        *("registry", "run", "runner", "scoring", "selection", "simulating", "tracks", "truth"),
+    },
+    "review": {
+        *("__init__", "agreement", "appraising", "catalogue", "collecting", "heldout", "levels"),
+        *("llm", "queueing", "registry", "rescoring", "run", "searching", "subjects", "words"),
+    },
     "api": {
         *("catalogue", "collecting", "llm", "reporting", "run", "runner", "scoring", "subjects"),
     },
     "testing": {"catalogue", "corpora", "subjects", "words"},
     "cli": {
-        *("exporting", "importing", "indexing", "searching"),
+        *("appraising", "exporting", "importing", "indexing", "queueing", "review", "searching"),
         *("__init__", "catalogue", "collecting", "estimating", "levels", "llm", "locks"),
         *(
             "puzzles",
@@ -194,6 +206,8 @@ def test_imports_point_down(path: Path) -> None:
         assert here in TORCH | {"collecting"}, f"{path} imports torch"
     if packages & {"sqlmodel", "sqlalchemy", "sqlite3"}:
         assert here == "catalogue", f"{path} imports the database"
+    if packages & {"fastapi", "starlette", "uvicorn"}:
+        assert here == "review", f"{path} imports the web framework"
 
 
 @pytest.mark.parametrize("command", ["--help", "search --help", "sweep --help", "plugins"])

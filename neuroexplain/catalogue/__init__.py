@@ -3,7 +3,7 @@
 `store` has `Catalogue`, which is what others see; its parts are in `stores`. `storage` has files and servers, migrations and rows,
 `tables` the tables for statements; `collections` what passes over a corpus found, `results` what became of the neurons. A query's
 text becomes a tree in `language`, and rows, counts and rankings in `searching`. Records go out and come in by `exchange`; `care`
-checks, merges, copies and upgrades.
+checks, merges, copies and upgrades. `reviewing` keeps what people think of explanations, in a file of its own.
 """
 
 from neuroexplain.catalogue.collections.ngram_writer import NewPass
@@ -17,6 +17,7 @@ from neuroexplain.catalogue.results.explanations import ExplanationRef, NewExpla
 from neuroexplain.catalogue.results.scores import NewScores
 from neuroexplain.catalogue.results.simulations import KnownSimulation, NewSimulation
 from neuroexplain.catalogue.results.texts import TextSet
+from neuroexplain.catalogue.reviewing.reviews import Reviews, reviews_path
 from neuroexplain.catalogue.searching.found import SearchResult, SearchRow
 from neuroexplain.catalogue.searching.rankings import Ranking
 from neuroexplain.catalogue.store import Catalogue
@@ -34,9 +35,11 @@ __all__ = [
     "NgramPass",
     "Parts",
     "Ranking",
+    "Reviews",
     "SearchResult",
     "SearchRow",
     "Target",
     "TextSet",
     "TokenResponse",
+    "reviews_path",
 ]

@@ -20,6 +20,7 @@ from neuroexplain.catalogue.stores.store_ngrams import NgramStore
 from neuroexplain.catalogue.stores.store_rankings import RankingStore
 from neuroexplain.catalogue.stores.store_reports import ReportStore
 from neuroexplain.catalogue.stores.store_results import ResultStore
+from neuroexplain.catalogue.stores.store_reviews import ReviewStore
 from neuroexplain.catalogue.stores.store_runs import RunStore
 from neuroexplain.catalogue.stores.store_texts import TextStore
 from neuroexplain.records import NeuronId
@@ -35,6 +36,7 @@ class Catalogue(
     ReportStore,
     TextStore,
     ExchangeStore,
+    ReviewStore,
     CareStore,
 ):
     """One catalogue file. Safe to use from several threads and processes at once.

@@ -25,6 +25,7 @@ from neuroexplain.cli.ngrams import ngrams
 from neuroexplain.cli.plugins import plugins
 from neuroexplain.cli.probe import probe
 from neuroexplain.cli.report import report
+from neuroexplain.cli.review import review
 from neuroexplain.cli.runs import runs
 from neuroexplain.cli.score import score
 from neuroexplain.cli.search import search
@@ -72,7 +73,7 @@ def cli() -> None:
 
 
 for command in (
-    *(collect, merge, ngrams, explain, score, sweep, search, show),
+    *(collect, merge, ngrams, explain, score, sweep, search, show, review),
     *(export, import_, report, runs, batch, probe, sites, plugins, bench, db),
 ):
     cli.add_command(command)

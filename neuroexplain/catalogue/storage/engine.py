@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from neuroexplain.catalogue.storage.claims import Claim
+from neuroexplain.catalogue.storage.migrations import CATALOGUE, Schema
 from neuroexplain.catalogue.storage.place import Place, locate, place_of
 from neuroexplain.catalogue.storage.rows import add, add_one
 from neuroexplain.catalogue.storage.rows import add_values as add_rows
@@ -94,18 +95,24 @@ class Database:
         location: where it is: a path, a URL, or a `Place`.
         read_only: whether writing is refused.
         timeout: seconds that a transaction waits for another process.
+        schema: what it holds; a server has catalogues only.
 
     Raises:
         CatalogueError: it cannot be opened.
     """
 
     def __init__(
-        self, location: str | Path | Place, *, read_only: bool, timeout: float = TIMEOUT
+        self,
+        location: str | Path | Place,
+        *,
+        read_only: bool,
+        timeout: float = TIMEOUT,
+        schema: Schema = CATALOGUE,
     ) -> None:
         self.place = place_of(location)
         self.path, self.name = self.place.path, self.place.name
         self.read_only = read_only
-        self._backend = _backend(self.place, read_only, timeout)
+        self._backend = _backend(self.place, read_only, timeout, schema)
         self._held: dict[threading.Thread, _Held] = {}
         self._lock = threading.Lock()
 
@@ -198,9 +205,9 @@ class Database:
         self._backend.reading.dispose()
 
 
-def _backend(place: Place, read_only: bool, timeout: float) -> Backend:
+def _backend(place: Place, read_only: bool, timeout: float, schema: Schema) -> Backend:
     if place.url is None:
-        return SqliteFile(place, read_only, timeout)
+        return SqliteFile(place, read_only, timeout, schema)
     from neuroexplain.catalogue.storage.postgresql import Server  # its driver is an extra
 
     return Server(place, read_only, timeout)

@@ -1,4 +1,4 @@
-"""Numbered SQL files in `db/` that bring a catalogue to the schema of this version.
+"""Numbered SQL files in `db/` that bring a file to the schema of this version: a catalogue, or a file of reviews.
 
 Each is applied in one transaction together with its row in `schema_migration`, so a crash leaves a file that is
 either before or after it. A shipped file is never edited.
@@ -20,8 +20,25 @@ from neuroexplain.catalogue.storage import schema_1
 from neuroexplain.errors import CatalogueError
 from neuroexplain.resources import MIGRATIONS
 
+
+@dataclass(frozen=True)
+class Schema:
+    """What an SQLite file of ours holds."""
+
+    folder: Path
+    """Of its migrations."""
+    application_id: int
+    """Marks the file; the first migration writes it."""
+    option: str
+    """Of the command line, that names another file."""
+    durable: bool = False
+    """Whether what was written outlives a loss of power at once, and not only a crash of the program."""
+
+
 APPLICATION_ID = 0x6E78706C
-"""Marks an SQLite file as a catalogue; the first migration writes it."""
+"""Marks an SQLite file as a catalogue."""
+CATALOGUE = Schema(MIGRATIONS, APPLICATION_ID, "--catalogue")
+REVIEWS = Schema(MIGRATIONS / "reviews", 0x6E787272, "--reviews", durable=True)
 
 
 @dataclass(frozen=True)
@@ -45,28 +62,28 @@ def available(folder: Path = MIGRATIONS) -> tuple[Migration, ...]:
     return tuple(Migration(int(f.name[:4]), f.name, f.read_text(encoding="utf-8")) for f in files)
 
 
-def check(connection: sqlite3.Connection, path: Path) -> bool:
+def check(connection: sqlite3.Connection, path: Path, schema: Schema = CATALOGUE) -> bool:
     """Whether a file is up to date; nothing is written.
 
     Raises:
         CatalogueError: the file belongs to another program or to a newer version of this one.
     """
-    done = _applied(connection)
+    done = _applied(connection, schema)
     empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
-    if not empty and not _ours(connection):
+    if not empty and not _ours(connection, schema):
         raise CatalogueError(
-            f"{path} is an SQLite file of another program; give another path by --catalogue"
+            f"{path} is an SQLite file of another program; give another path by {schema.option}"
         )
-    newest = available()[-1].number
+    newest = available(schema.folder)[-1].number
     if max(done, default=0) > newest:
         raise CatalogueError(
             f"{path} has schema {max(done)}, this version knows up to {newest}: "
             "upgrade neuroexplain to open it"
         )
-    return len(done) == len(available())
+    return len(done) == len(available(schema.folder))
 
 
-def upgrade(connection: sqlite3.Connection) -> None:
+def upgrade(connection: sqlite3.Connection, schema: Schema = CATALOGUE) -> None:
     """Apply what is missing; `connection` must be in autocommit mode.
 
     Raises:
@@ -78,11 +95,11 @@ def upgrade(connection: sqlite3.Connection) -> None:
         connection.create_function(function.__name__, arguments, function, deterministic=True)
     # Tables that others refer to are made anew, which SQLite allows only where it does not watch references meanwhile.
     connection.execute("PRAGMA foreign_keys = OFF")
-    for migration in available():
+    for migration in available(schema.folder):
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Asked under the lock: another process may have been first.
-            if migration.number not in _applied(connection):
+            if migration.number not in _applied(connection, schema):
                 _apply(connection, migration)
             connection.execute("COMMIT")
         finally:
@@ -111,15 +128,15 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     )
 
 
-def _applied(connection: sqlite3.Connection) -> set[int]:
-    if not _ours(connection):
+def _applied(connection: sqlite3.Connection, schema: Schema) -> set[int]:
+    if not _ours(connection, schema):
         return set()
     return {number for (number,) in connection.execute("SELECT number FROM schema_migration")}
 
 
-def _ours(connection: sqlite3.Connection) -> bool:
+def _ours(connection: sqlite3.Connection, schema: Schema) -> bool:
     found: tuple[int] = connection.execute("PRAGMA application_id").fetchone()
-    return found == (APPLICATION_ID,)
+    return found == (schema.application_id,)
 
 
 def _statements(sql: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from neuroexplain.catalogue.storage import migrations
 from neuroexplain.catalogue.storage.claims import Claim, claim_file, file_claimed
+from neuroexplain.catalogue.storage.migrations import Schema
 from neuroexplain.catalogue.storage.place import Place
 from neuroexplain.catalogue.storage.troubles import BusyError, CutError, NoRoomError
 from neuroexplain.errors import CatalogueError
@@ -60,10 +61,12 @@ NO_ROOM = {
 class SqliteFile:
     """One SQLite file, opened; see `engine.Backend`."""
 
-    def __init__(self, place: Place, read_only: bool, timeout: float) -> None:
+    def __init__(
+        self, place: Place, read_only: bool, timeout: float, schema: Schema = migrations.CATALOGUE
+    ) -> None:
         self._path = place.path
         self._read_only = read_only
-        engine = _open(place.path, read_only, timeout)
+        engine = _open(place.path, read_only, timeout, schema)
         self.reading: Engine = engine
         self.writing: Engine = engine.execution_options(writes=True)
         self.single: Engine = engine.execution_options(single=True)
@@ -148,7 +151,7 @@ def _code(error: BaseException) -> int:
     return getattr(cause, "sqlite_errorcode", 0) & 0xFF
 
 
-def _open(path: Path, read_only: bool, timeout: float) -> Engine:
+def _open(path: Path, read_only: bool, timeout: float, schema: Schema) -> Engine:
     if path.is_dir():
         raise CatalogueError(f"catalogue {path} is a folder; give a file in it")
     if read_only and not path.exists():
@@ -157,10 +160,13 @@ def _open(path: Path, read_only: bool, timeout: float) -> Engine:
         )
 
     def connect() -> sqlite3.Connection:
-        return open_connection(path, read_only, timeout)
+        connection = open_connection(path, read_only, timeout)
+        if schema.durable:
+            connection.execute("PRAGMA synchronous = FULL")
+        return connection
 
     with translated(path), closing(connect()) as connection:
-        _prepare(connection, path, read_only, timeout)
+        _prepare(connection, path, read_only, timeout, schema)
     # Threads keep a connection for lookups, and there may be any number of threads.
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
     event.listen(engine, "begin", _begin)
@@ -193,8 +199,10 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes", False) else "BEGIN")
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, read_only: bool, timeout: float) -> None:
-    ready = migrations.check(connection, path)
+def _prepare(
+    connection: sqlite3.Connection, path: Path, read_only: bool, timeout: float, schema: Schema
+) -> None:
+    ready = migrations.check(connection, path, schema)
     if read_only:
         if not ready:
             raise CatalogueError(
@@ -204,7 +212,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, read_only: bool, timeou
         return
     _use_wal(connection, timeout)
     if not ready:
-        migrations.upgrade(connection)
+        migrations.upgrade(connection, schema)
 
 
 def _use_wal(connection: sqlite3.Connection, timeout: float) -> None:

@@ -1,0 +1,252 @@
+"""Queues: lists of things to decide, and who gets which of them when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from neuroexplain.catalogue.reviewing import tables
+from neuroexplain.catalogue.reviewing.events import target_id
+from neuroexplain.catalogue.storage import codec
+from neuroexplain.catalogue.storage.rows import add, add_one
+from neuroexplain.errors import CatalogueError
+from neuroexplain.records import NeuronId
+from neuroexplain.reviewed import DECIDING, Progress, Queue, QueueItem, Stratum, Target
+
+LEASE = 30 * 60_000
+"""Milliseconds for which an item lies before somebody, and nobody else is given it."""
+_ITEM = """
+    SELECT i.position, i.stratum, i.weight, i.shared, t.subject, t.layer, t.idx, t.polarity, t.text_sha256, t.text,
+        o.text_sha256 AS other_sha256, o.text AS other_text
+    FROM queue_item i JOIN target t ON t.id = i.target_id LEFT JOIN target o ON o.id = i.other_id
+"""
+_DONE = """EXISTS (
+    SELECT 1 FROM event e WHERE e.queue = :uuid AND e.position = i.position AND e.reviewer {who} :reviewer
+        AND e.kind {kind} AND NOT EXISTS (SELECT 1 FROM event u WHERE u.undoes = e.uuid)
+)"""
+
+
+def make(connection: Connection, queue: Queue, items: Sequence[QueueItem]) -> Queue:
+    """Write a queue with its items, unless it is there. Needs a transaction that holds the write lock.
+
+    Raises:
+        CatalogueError: it has no items.
+    """
+    if find(connection, queue.uuid) is not None:
+        return of(connection, queue.uuid)
+    if not items:
+        raise CatalogueError(f'queue "{queue.name}" would be empty: nothing meets its conditions')
+    row = {
+        **{n: getattr(queue, n) for n in ("uuid", "name", "mode", "blind", "seed", "made_by")},
+        "plan": codec.to_json(queue.plan, "plan of the queue"),
+        "made_ms": codec.now_ms() if not queue.made_at else _ms(queue.made_at),
+    }
+    number = add_one(connection, tables.Queue, row)
+    add(
+        connection,
+        tables.Stratum,
+        [
+            {"queue_id": number, "number": n, **vars(stratum)}
+            for n, stratum in enumerate(queue.strata)
+        ],
+    )
+    add(connection, tables.QueueItem, [_row(connection, number, item) for item in items])
+    return of(connection, queue.uuid)
+
+
+def _ms(at: str) -> int:
+    from neuroexplain.catalogue.reviewing.events import to_ms
+
+    return to_ms(at)
+
+
+def _row(connection: Connection, queue_id: int, item: QueueItem) -> dict[str, Any]:
+    return {
+        "queue_id": queue_id,
+        "position": item.position,
+        "target_id": target_id(connection, item.target),
+        "other_id": None if item.other is None else target_id(connection, item.other),
+        "stratum": item.stratum,
+        "weight": item.weight,
+        "shared": int(item.shared),
+    }
+
+
+def find(connection: Connection, uuid: str) -> int | None:
+    """Row of a queue."""
+    found: int | None = connection.execute(
+        text("SELECT id FROM queue WHERE uuid = :uuid"), {"uuid": uuid}
+    ).scalar()
+    return found
+
+
+def of(connection: Connection, uuid: str) -> Queue:
+    """The queue of a name.
+
+    Raises:
+        CatalogueError: there is none.
+    """
+    found = every(connection, uuid)
+    if not found:
+        raise CatalogueError(f'no queue "{uuid}" in this file of reviews')
+    return found[0]
+
+
+def every(connection: Connection, uuid: str | None = None) -> list[Queue]:
+    """All queues, the newest first; or the one of a name."""
+    where = "" if uuid is None else "WHERE q.uuid = :uuid"
+    rows = connection.execute(
+        text(
+            "SELECT q.*, (SELECT count(*) FROM queue_item i WHERE i.queue_id = q.id) AS n "
+            f"FROM queue q {where} ORDER BY q.made_ms DESC, q.id DESC"
+        ),
+        {} if uuid is None else {"uuid": uuid},
+    ).all()
+    return [
+        Queue(
+            **{n: getattr(row, n) for n in ("uuid", "name", "mode", "blind", "seed", "made_by")},
+            plan=json.loads(row.plan),
+            strata=_strata(connection, row.id),
+            n_items=row.n,
+            made_at=codec.iso(row.made_ms),
+        )
+        for row in rows
+    ]
+
+
+def _strata(connection: Connection, queue_id: int) -> tuple[Stratum, ...]:
+    rows = connection.execute(
+        text("SELECT name, population, sampled FROM stratum WHERE queue_id = :id ORDER BY number"),
+        {"id": queue_id},
+    )
+    return tuple(Stratum(*row) for row in rows)
+
+
+def items(
+    connection: Connection, queue: Queue, *, start: int = 0, limit: int = -1
+) -> list[QueueItem]:
+    """Items by their places, from `start` on."""
+    rows = connection.execute(
+        text(
+            f"{_ITEM} WHERE i.queue_id = :id AND i.position >= :start ORDER BY i.position LIMIT :most"
+        ),
+        {"id": find(connection, queue.uuid), "start": start, "most": limit},
+    )
+    return [_item(row) for row in rows]
+
+
+def coming(
+    connection: Connection, queue: Queue, reviewer: str, *, limit: int, after: int = -1
+) -> list[QueueItem]:
+    """What a reviewer is to decide next: first what was never looked at, then what was skipped.
+
+    Args:
+        connection: in a transaction.
+        queue: from which.
+        reviewer: for whom.
+        limit: items at most.
+        after: place behind which the first of them lies.
+    """
+    deciding = f"= '{DECIDING[queue.mode]}'"
+    values = {
+        "id": find(connection, queue.uuid),
+        "uuid": queue.uuid,
+        "reviewer": reviewer,
+        "after": after,
+        "most": limit,
+        "since": codec.now_ms() - LEASE,
+    }
+    open_to = f"""
+        NOT {_DONE.format(who="=", kind=deciding)}
+        AND (i.shared = 1 OR NOT {_DONE.format(who="<>", kind=deciding)})
+        AND (i.shared = 1 OR NOT EXISTS (
+            SELECT 1 FROM dealt d WHERE d.queue_id = i.queue_id AND d.position = i.position
+                AND d.reviewer <> :reviewer AND d.at_ms > :since
+        ))
+    """
+    skipped = _DONE.format(who="=", kind="= 'skip'")
+    rows = connection.execute(
+        text(
+            f"""SELECT *, {skipped} AS again FROM ({_ITEM.replace("SELECT", "SELECT i.queue_id,", 1)}) AS i
+            WHERE i.queue_id = :id AND i.position > :after AND {open_to}
+            ORDER BY again, i.position LIMIT :most"""
+        ),
+        values,
+    )
+    return [_item(row, again=bool(row.again)) for row in rows]
+
+
+def deal(connection: Connection, queue: Queue, reviewer: str, positions: Sequence[int]) -> None:
+    """Note that items lie before a reviewer. Needs a transaction that holds the write lock."""
+    number, now = find(connection, queue.uuid), codec.now_ms()
+    for position in positions:
+        connection.execute(
+            text("INSERT OR REPLACE INTO dealt VALUES (:id, :position, :reviewer, :now)"),
+            {"id": number, "position": position, "reviewer": reviewer, "now": now},
+        )
+
+
+def _item(row: Any, *, again: bool = False) -> QueueItem:
+    neuron = NeuronId(row.subject, row.layer, row.idx, row.polarity)
+    other = None
+    if row.other_sha256 is not None:
+        other = Target(neuron, row.other_sha256.hex(), row.other_text)
+    return QueueItem(
+        position=row.position,
+        target=Target(neuron, row.text_sha256.hex(), row.text),
+        other=other,
+        stratum=row.stratum,
+        weight=row.weight,
+        shared=bool(row.shared),
+        again=again,
+    )
+
+
+_PROGRESS = """
+    SELECT e.position, e.kind, e.seconds FROM event e
+    WHERE e.queue = :uuid AND e.reviewer = :reviewer AND e.kind IN (:deciding, 'skip')
+        AND NOT EXISTS (SELECT 1 FROM event u WHERE u.undoes = e.uuid)
+"""
+
+
+def progress(connection: Connection, queue: Queue, reviewer: str) -> Progress:
+    """How far a reviewer is."""
+    deciding = DECIDING[queue.mode]
+    rows = connection.execute(
+        text(_PROGRESS), {"uuid": queue.uuid, "reviewer": reviewer, "deciding": deciding}
+    ).all()
+    done = {row.position for row in rows if row.kind == deciding}
+    skipped = {row.position for row in rows if row.kind == "skip"} - done
+    seconds = sorted(
+        row.seconds for row in rows if row.kind == deciding and row.seconds is not None
+    )
+    return Progress(
+        queue=queue.uuid,
+        reviewer=reviewer,
+        done=len(done),
+        skipped=len(skipped),
+        left=len(coming(connection, queue, reviewer, limit=-1)),
+        median_seconds=_median(seconds),
+    )
+
+
+def _median(values: Sequence[float]) -> float | None:
+    if not values:
+        return None
+    middle = len(values) // 2
+    return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
+
+
+def reviewers(connection: Connection, queue: Queue) -> Mapping[str, int]:
+    """Decisions that count, by reviewer."""
+    rows = connection.execute(
+        text(
+            "SELECT e.reviewer, count(DISTINCT e.position) FROM event e WHERE e.queue = :uuid AND e.kind = :kind "
+            "AND NOT EXISTS (SELECT 1 FROM event u WHERE u.undoes = e.uuid) GROUP BY 1 ORDER BY 1"
+        ),
+        {"uuid": queue.uuid, "kind": DECIDING[queue.mode]},
+    )
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,48 @@
+"""`neuroexplain review`."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Any
+
+import click
+
+from neuroexplain.cli import options
+
+
+@click.command()
+@options.catalogue
+@options.option("--reviews", "File of the reviews; without it, the one beside the catalogue.")
+@options.option("--reviewer", "Your name in the reviews; without it, the one you are logged in by.")
+@options.option("--read-only", "Show everything, and take no decisions.", is_flag=True)
+@options.option("--host", "Address to listen on.", default="127.0.0.1")
+@options.option("--port", "Port to listen on; without it, 8377 where it is free.", type=int)
+@options.option("--no-browser", "Only print the address.", is_flag=True)
+def review(**values: Any) -> None:
+    """Review explanations by hand, in a browser on this machine.
+
+    Prints an address that lets one browser in; Ctrl-C ends it. Decisions are kept in a file beside
+    the catalogue, NAME.reviews.sqlite.
+    """
+    from neuroexplain.catalogue import Catalogue, Reviews, reviews_path
+    from neuroexplain.review.desk import Desk
+    from neuroexplain.review.security import user_secret
+    from neuroexplain.review.serving import listen, serve
+
+    listening = listen(values["host"], values["port"])
+    catalogue = Catalogue(values["catalogue"], read_only=True)
+    path = values["reviews"] or reviews_path(values["catalogue"])
+    desk = Desk(
+        catalogue,
+        Reviews(path),
+        values["reviewer"] or getpass.getuser(),
+        read_only=values["read_only"],
+    )
+    serve(
+        desk,
+        listening,
+        host=values["host"],
+        secret=user_secret(),
+        say=lambda line: click.echo(line, err=True),
+        browser=not values["no_browser"],
+    )

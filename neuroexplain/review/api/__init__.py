@@ -1,0 +1,22 @@
+"""The JSON interface under `/api/v1`: one module per kind of thing; the pages use it too."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from neuroexplain.review.api import (
+    appraisal,
+    comparison,
+    events,
+    neurons,
+    overview,
+    queues,
+    rescoring,
+    search,
+    session,
+)
+
+router = APIRouter()
+_PARTS = (session, overview, search, neurons, events, queues, rescoring, appraisal, comparison)
+for part in _PARTS:
+    router.include_router(part.router)

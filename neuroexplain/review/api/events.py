@@ -1,0 +1,149 @@
+"""Decisions: on disk before the answer says so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, Field, StringConstraints
+
+from neuroexplain import reviewed
+from neuroexplain.records import NeuronId
+from neuroexplain.review.desk import AtDesk, By, Desk
+from neuroexplain.reviewed import Blind, Confidence, Event, Target, Verdict, Winner
+
+router = APIRouter(tags=["events"])
+Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, StringConstraints(max_length=20_000)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=60, strip_whitespace=True)]
+
+
+class TargetIn(BaseModel):
+    """An explanation of a neuron, by its text."""
+
+    neuron: Annotated[str, StringConstraints(max_length=300)]
+    text: Text
+
+
+class JudgedIn(BaseModel):
+    """A verdict."""
+
+    kind: Literal["verdict"]
+    verdict: Verdict
+    confidence: Confidence | None = None
+    tags: Annotated[list[Tag], Field(max_length=20)] = []
+    note: Text = ""
+    rewrite: Text = ""
+
+
+class SkippedIn(BaseModel):
+    """Left for later."""
+
+    kind: Literal["skip"]
+
+
+class PreferredIn(BaseModel):
+    """A choice of a pair: the target is on the left."""
+
+    kind: Literal["preference"]
+    winner: Winner
+    note: Text = ""
+
+
+class WrittenIn(BaseModel):
+    """The reviewer's own explanation, before the one in question was shown."""
+
+    kind: Literal["own"]
+    text: Text
+
+
+class AdjudicatedIn(BaseModel):
+    """The last word."""
+
+    kind: Literal["adjudication"]
+    verdict: Verdict
+    note: Text = ""
+
+
+class EventIn(BaseModel):
+    """Something that a reviewer did."""
+
+    uuid: Uuid
+    target: TargetIn
+    other: TargetIn | None = None
+    queue: Uuid | None = None
+    position: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)] | None = None
+    blind: Blind = "none"
+    said: Annotated[
+        JudgedIn | SkippedIn | PreferredIn | WrittenIn | AdjudicatedIn, Field(discriminator="kind")
+    ]
+
+
+class EventOut(BaseModel):
+    """An event of the log."""
+
+    number: int
+    uuid: str
+    kind: str
+    reviewer: str
+    neuron: str
+    text: str
+    other: str | None
+    queue: str | None
+    position: int | None
+    seconds: float | None
+    said: dict[str, Any]
+    at: str
+
+    @classmethod
+    def of(cls, event: Event) -> EventOut:
+        """As it is shown."""
+        return cls(
+            number=event.number,
+            uuid=event.uuid,
+            kind=event.kind,
+            reviewer=event.reviewer,
+            neuron=str(event.target.neuron),
+            text=event.target.text,
+            other=None if event.other is None else event.other.text,
+            queue=event.queue,
+            position=event.position,
+            seconds=event.seconds,
+            said=vars(event.data),
+            at=event.at,
+        )
+
+
+@router.post("/events", status_code=201)
+def add_event(given: EventIn, desk: AtDesk, reviewer: By) -> EventOut:
+    """Write a decision to the log; one that is sent again, by its uuid, is written once."""
+    check_writable(desk)
+    said = given.said.model_dump(exclude={"kind"})
+    if "tags" in said:
+        said["tags"] = tuple(said["tags"])
+    event = Event(
+        uuid=given.uuid,
+        reviewer=reviewer,
+        target=_target(given.target),
+        data=reviewed.KINDS[given.said.kind](**said),
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        other=None if given.other is None else _target(given.other),
+        queue=given.queue,
+        position=given.position,
+        seconds=given.seconds,
+        seen=reviewed.Seen(blind=given.blind, version=desk.version),
+    )
+    return EventOut.of(desk.reviews.add(event))
+
+
+def check_writable(desk: Desk) -> None:
+    """Refuse to write where the server was started for reading only."""
+    if desk.read_only:
+        raise HTTPException(403, "this server was started with --read-only")
+
+
+def _target(given: TargetIn) -> Target:
+    return Target.of(NeuronId.parse(given.neuron), given.text)

@@ -1,0 +1,7 @@
+"""Queues: planned, listed, dealt."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["queues"])

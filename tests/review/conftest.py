@@ -1,0 +1,110 @@
+"""A real server on loopback over a small catalogue, clients that were let in, and a real browser."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from neuroexplain.catalogue import Catalogue, Reviews, reviews_path
+from neuroexplain.review.app import create_app
+from neuroexplain.review.desk import Desk
+from neuroexplain.review.security import Sessions
+from neuroexplain.review.serving import hosts_of, listen
+from neuroexplain.testing import catalogues
+
+
+@dataclass
+class Site:
+    """A review page that is being served."""
+
+    desk: Desk
+    sessions: Sessions
+    origin: str
+    stack: ExitStack = field(repr=False)
+
+    @property
+    def reviews(self) -> Reviews:
+        return self.desk.reviews
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.desk.catalogue
+
+    def entrance(self) -> str:
+        """An address that lets one browser in."""
+        return f"{self.origin}/enter?token={self.sessions.new_token()}"
+
+    def client(self, reviewer: str | None = None) -> httpx.Client:
+        """A client that was let in, and that says where it comes from as a browser does."""
+        made = httpx.Client(base_url=self.origin, headers={"Origin": self.origin}, timeout=30)
+        self.stack.callback(made.close)
+        assert made.get(self.entrance()).status_code == 303
+        if reviewer is not None:
+            assert made.put("/api/v1/session", json={"reviewer": reviewer}).status_code == 200
+        return made
+
+
+@contextmanager
+def serving(
+    catalogue: Path, reviews: Path | None = None, *, reviewer: str = "ann", **settings: Any
+) -> Iterator[Site]:
+    """Serve a catalogue until the context is left."""
+    desk = Desk(
+        Catalogue(catalogue, read_only=True),
+        Reviews(reviews or reviews_path(catalogue)),
+        reviewer,
+        **settings,
+    )
+    listening: socket.socket = listen("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    sessions = Sessions("a secret of these tests", str(catalogue), reviewer)
+    app = create_app(desk, sessions, hosts_of("127.0.0.1", port))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.005)
+    with ExitStack() as stack:
+        try:
+            yield Site(desk, sessions, f"http://127.0.0.1:{port}", stack)
+        finally:
+            server.should_exit = True
+            thread.join(10)
+            desk.close()
+            listening.close()
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue of 96 neurons in 4 layers, 500 explanations by several methods, real text; not to be written to."""
+    path = tmp_path_factory.mktemp("made") / "made.sqlite"
+    catalogues.make(path, neurons=96, explanations=500, layers=4, spans=800, reviews=0)
+    return path
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path) -> Path:
+    """A copy of that catalogue, for one test."""
+    return Path(shutil.copy(made, tmp_path / "made.sqlite"))
+
+
+@pytest.fixture
+def site(place: Path) -> Iterator[Site]:
+    """The review page over a copy of that catalogue."""
+    with serving(place) as found:
+        yield found
+
+
+Serve = Callable[..., Site]
