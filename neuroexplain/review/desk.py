@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from neuroexplain import __version__
 from neuroexplain.catalogue import Catalogue, Reviews
+from neuroexplain.review.jobs import Jobs
 from neuroexplain.run import Execution
 from neuroexplain.searching import Resolver
 
@@ -30,6 +31,8 @@ class Desk:
     """Whether decisions are refused."""
     execution: Execution = field(default_factory=Execution)
     """How subjects and simulators run."""
+    jobs: Jobs = field(default_factory=Jobs)
+    """Work that outlasts a request."""
     version: str = __version__
 
     @cached_property
@@ -38,7 +41,8 @@ class Desk:
         return Resolver(self.catalogue, execution=self.execution)
 
     def close(self) -> None:
-        """Close the files."""
+        """End the jobs, then close the files that they work with."""
+        self.jobs.close()
         self.catalogue.close()
         self.reviews.close()
 

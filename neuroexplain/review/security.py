@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from html import escape
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import platformdirs
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -40,6 +40,8 @@ SAFE = ("GET", "HEAD")
 ENTER = "/enter"
 DAYS = 30
 """For which a session lasts."""
+MOST_BYTES = 2_000_000
+"""Of a request."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +150,11 @@ class Guard:
         session = self._sessions.read(headers.get("cookie"))
         if session is None:
             return _refused(scope, "open the address that `neuroexplain review` printed")
-        if scope["method"] not in SAFE and (why := _foreign(headers, host)):
+        why = _foreign_read(headers) if scope["method"] in SAFE else _foreign(headers, host)
+        if why:
             return _refused(scope, why)
+        if scope["method"] not in SAFE and int(headers.get("content-length", "0")) > MOST_BYTES:
+            return JSONResponse({"detail": f"more than {MOST_BYTES:,} bytes"}, status_code=413)
         scope["session"] = session
         return None
 
@@ -178,13 +183,27 @@ def address(origin: str, token: str) -> str:
     return f"{origin}{ENTER}?{urlencode({'token': token})}"
 
 
+def _foreign_read(headers: Headers) -> str | None:
+    """Why a request that only reads is refused: another site may link here, and embed nothing."""
+    site, mode = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-mode", "navigate")
+    if site in ("cross-site", "same-site") and mode != "navigate":
+        return "the request comes from another site"
+    return None
+
+
 def _foreign(headers: Headers, host: str) -> str | None:
     """Why a request that changes something is refused."""
     if headers.get("origin") != f"http://{host}":
         return "the request comes from another site"
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return "the request comes from another site"
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or "transfer-encoding" in headers:
+        return "a request that changes something has to say its length"
+    if (
+        length != "0"
+        and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json"
+    ):
         return "a request that changes something has to be JSON"
     return None
 
@@ -193,7 +212,8 @@ def _refused(scope: Scope, why: str) -> Response:
     if scope["path"].startswith("/api/"):
         return JSONResponse({"detail": why}, status_code=403)
     # A link on another site does not send the cookie; following this one does.
-    again = own_path(scope["path"])
+    query = scope["query_string"].decode("latin-1")
+    again = own_path(quote(scope["path"]) + (f"?{query}" if query else ""))
     return HTMLResponse(
         "<!doctype html><html lang=en><meta charset=utf-8><title>Not let in</title>"
         f"<main><h1>Not let in</h1><p>{escape(why)}.</p>"

@@ -14,13 +14,12 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from neuroexplain.catalogue import Catalogue, Reviews, reviews_path
 from neuroexplain.review.app import create_app
 from neuroexplain.review.desk import Desk
 from neuroexplain.review.security import Sessions
-from neuroexplain.review.serving import hosts_of, listen
+from neuroexplain.review.serving import hosts_of, listen, server_of
 from neuroexplain.testing import catalogues
 
 
@@ -70,7 +69,7 @@ def serving(
     port = listening.getsockname()[1]
     sessions = Sessions("a secret of these tests", str(catalogue), reviewer)
     app = create_app(desk, sessions, hosts_of("127.0.0.1", port))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", lifespan="off"))
+    server = server_of(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:
