@@ -16,7 +16,9 @@ from neuroexplain.cli import options
 @options.option("--reviewer", "Your name in the reviews; without it, the one you are logged in by.")
 @options.option("--read-only", "Show everything, and take no decisions.", is_flag=True)
 @options.option("--host", "Address to listen on.", default="127.0.0.1")
-@options.option("--port", "Port to listen on; without it, 8377 where it is free.", type=int)
+@options.option(
+    "--port", "Port to listen on; without it, 8377 where it is free.", type=click.IntRange(0, 65535)
+)
 @options.option("--no-browser", "Only print the address.", is_flag=True)
 def review(**values: Any) -> None:
     """Review explanations by hand, in a browser on this machine.

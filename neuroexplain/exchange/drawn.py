@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
 from neuroexplain.exchanged import ExplanationRecord, NeuronRecord, SpanRecord
-from neuroexplain.levels import MAX_LEVEL, printable, side
+from neuroexplain.heat import Run, runs
+from neuroexplain.levels import MAX_LEVEL, side
 from neuroexplain.records import Floats
 
-HEATS = 21
-"""Degrees of heat, 0 to 20: half levels."""
 GROUPS = (
     ("Strongest, seen by the explainer", "explain", "top"),
     ("Strongest, held out", "test", "top"),
@@ -27,15 +25,6 @@ GROUPS = (
     ("Alike, and quiet", "explain", "contrastive"),
 )
 """Headings of spans with their split and kind, in the order in which they are shown."""
-
-
-class Run(NamedTuple):
-    """A token, or several with no heat."""
-
-    text: str
-    heat: int
-    peak: bool = False
-    """Whether it is the row's strongest token."""
 
 
 class Row(NamedTuple):
@@ -140,30 +129,6 @@ def _predictions(
                     label = ", ".join(names)
                     found[span.document, span.start].append((label, span.expected))
     return found
-
-
-def runs(tokens: Sequence[str], levels: Floats) -> list[Run]:
-    """Tokens with their heat; those with none that follow on each other are one run.
-
-    Args:
-        tokens: texts.
-        levels: [token]; 0 to 10.
-    """
-    heats = np.clip(np.rint(levels * ((HEATS - 1) / MAX_LEVEL)), 0, HEATS - 1).astype(int).tolist()
-    peak = int(np.argmax(levels)) if len(levels) and max(heats) > 0 else -1
-    texts = tokens if "".join(tokens).isprintable() else [shown(token) for token in tokens]
-    found = []
-    for cold, places in groupby(range(len(tokens)), key=lambda place: heats[place] == 0):
-        if cold:
-            found.append(Run("".join(texts[p] for p in places), 0))
-        else:
-            found += [Run(texts[p], heats[p], p == peak) for p in places]
-    return found
-
-
-def shown(token: str) -> str:
-    """A token on one line, in characters that can be seen; a line break as ↵."""
-    return printable(token.replace("\n", "↵"))
 
 
 def number(value: float | None) -> str:

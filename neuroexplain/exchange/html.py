@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import jinja2
 
-from neuroexplain.exchange.drawn import HEATS, Neuron, drawn, number, probability, shown
+from neuroexplain.exchange.drawn import Neuron, drawn, number, probability
 from neuroexplain.exchange.files import Growing
 from neuroexplain.exchanged import NeuronRecord
+from neuroexplain.heat import HEATS, shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 PER_PAGE = 200

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from neuroexplain.exchange import html
-from neuroexplain.exchange.drawn import HEATS, Run, drawn, runs
+from neuroexplain.exchange.drawn import drawn
 from neuroexplain.exchanged import NeuronRecord, ScoreRecord, SpanRecord
+from neuroexplain.heat import HEATS, Run, runs
 from neuroexplain.records import NeuronId
 from tests.exchange.made import floats, neuron, score
 

@@ -193,6 +193,17 @@ def _judgement(row: Any) -> Judgement:
     )
 
 
+def decisions(connection: Connection) -> dict[str, int]:
+    """Decisions that count, by reviewer."""
+    rows = connection.execute(
+        text(
+            "SELECT e.reviewer, count(*) FROM event e "
+            f"WHERE e.kind NOT IN ('skip', 'own', 'edit') AND {_COUNTS} GROUP BY 1 ORDER BY 1"
+        )
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def of_neuron(neurons: Sequence[NeuronId]) -> tuple[str, dict[str, Any]]:
     """A condition on `t`: one of some neurons."""
     parts: list[str] = []

@@ -179,6 +179,27 @@ def coming(
     return [_item(row, again=bool(row.again)) for row in rows]
 
 
+_BLIND = """
+    SELECT EXISTS (
+        SELECT 1 FROM target t JOIN queue_item i ON i.target_id = t.id JOIN queue q ON q.id = i.queue_id
+        WHERE t.subject = :subject AND t.layer = :layer AND t.idx = :idx AND t.polarity = :polarity
+            AND q.blind <> 'none' AND NOT EXISTS (
+                SELECT 1 FROM event e
+                WHERE e.queue = q.uuid AND e.position = i.position AND e.reviewer = :reviewer
+                    AND e.kind IN ('verdict', 'preference', 'simulation', 'adjudication')
+                    AND NOT EXISTS (SELECT 1 FROM event u WHERE u.undoes = e.uuid)
+            )
+    )
+"""
+
+
+def is_blind(connection: Connection, neuron: NeuronId, reviewer: str) -> bool:
+    """Whether an item about a neuron waits for a reviewer in a blind queue."""
+    place = {"subject": neuron.subject, "layer": neuron.layer, "idx": neuron.index}
+    values = place | {"polarity": neuron.polarity, "reviewer": reviewer}
+    return bool(connection.execute(text(_BLIND), values).scalar())
+
+
 def deal(connection: Connection, queue: Queue, reviewer: str, positions: Sequence[int]) -> None:
     """Note that items lie before a reviewer. Needs a transaction that holds the write lock."""
     number, now = find(connection, queue.uuid), codec.now_ms()

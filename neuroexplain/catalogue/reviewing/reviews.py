@@ -82,6 +82,13 @@ class Reviews:
         with self._database.reading() as connection:
             return events.newest(connection, reviewer, queue)
 
+    def of_item(self, queue: str, position: int, reviewer: str) -> list[Event]:
+        """What a reviewer said about an item of a queue, as far as nobody has taken it back, in order."""
+        where = "e.queue = :queue AND e.position = :position AND e.reviewer = :reviewer"
+        values = {"queue": queue, "position": position, "reviewer": reviewer}
+        with self._database.reading() as connection:
+            return events.counting(connection, where, values)
+
     def log(self, *, after: int = 0, limit: int = -1) -> list[Event]:
         """Every event in order, taken back or not, from behind a number on."""
         with self._database.reading() as connection:
@@ -163,6 +170,11 @@ class Reviews:
             queues.deal(connection, queue, reviewer, own)
             return found
 
+    def is_blind(self, neuron: NeuronId, reviewer: str) -> bool:
+        """Whether an item about a neuron waits for a reviewer in a queue that hides scores until it is decided."""
+        with self._database.reading() as connection:
+            return queues.is_blind(connection, neuron, reviewer)
+
     def progress(self, queue: Queue, reviewer: str) -> Progress:
         """How far a reviewer is in a queue."""
         with self._database.reading() as connection:
@@ -172,6 +184,11 @@ class Reviews:
         """Decisions in a queue that count, by reviewer."""
         with self._database.reading() as connection:
             return queues.reviewers(connection, queue)
+
+    def decisions(self) -> Mapping[str, int]:
+        """Decisions of all kinds that count, by reviewer."""
+        with self._database.reading() as connection:
+            return events.decisions(connection)
 
     def save_query(self, query: SavedQuery) -> None:
         """Keep a query under its name, in place of what had that name."""

@@ -11,7 +11,16 @@ from pydantic import BaseModel, Field, StringConstraints
 from neuroexplain import reviewed
 from neuroexplain.records import NeuronId
 from neuroexplain.review.desk import AtDesk, By, Desk
-from neuroexplain.reviewed import Blind, Confidence, Event, Target, Verdict, Winner
+from neuroexplain.review.items import item_at
+from neuroexplain.reviewed import (
+    Blind,
+    Confidence,
+    Event,
+    Target,
+    Undone,
+    Verdict,
+    Winner,
+)
 
 router = APIRouter(tags=["events"])
 Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -71,8 +80,8 @@ class EventIn(BaseModel):
     """Something that a reviewer did."""
 
     uuid: Uuid
-    target: TargetIn
-    other: TargetIn | None = None
+    target: TargetIn | None = None
+    """Needed where it is no item of a queue; of an item, it is what the queue says."""
     queue: Uuid | None = None
     position: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     seconds: Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)] | None = None
@@ -121,16 +130,17 @@ class EventOut(BaseModel):
 def add_event(given: EventIn, desk: AtDesk, reviewer: By) -> EventOut:
     """Write a decision to the log; one that is sent again, by its uuid, is written once."""
     check_writable(desk)
+    target, other = _about(desk, given)
     said = given.said.model_dump(exclude={"kind"})
     if "tags" in said:
         said["tags"] = tuple(said["tags"])
     event = Event(
         uuid=given.uuid,
         reviewer=reviewer,
-        target=_target(given.target),
+        target=target,
         data=reviewed.KINDS[given.said.kind](**said),
-        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        other=None if given.other is None else _target(given.other),
+        at=_now(),
+        other=other,
         queue=given.queue,
         position=given.position,
         seconds=given.seconds,
@@ -145,5 +155,60 @@ def check_writable(desk: Desk) -> None:
         raise HTTPException(403, "this server was started with --read-only")
 
 
+class UndoIn(BaseModel):
+    """What is to be taken back: the newest decision of the reviewer."""
+
+    uuid: Uuid
+    queue: Uuid | None = None
+    """In this queue only."""
+
+
+@router.post("/undo", status_code=201)
+def undo(given: UndoIn, desk: AtDesk, reviewer: By) -> EventOut:
+    """Take back the newest decision, and say which that was."""
+    check_writable(desk)
+    before = desk.reviews.event(given.uuid)
+    if before is not None and isinstance(before.data, Undone):
+        undone = desk.reviews.event(before.data.event)
+    else:
+        undone = desk.reviews.newest(reviewer, given.queue)
+    if undone is None:
+        raise HTTPException(409, "there is nothing to take back")
+    desk.reviews.add(
+        Event(
+            uuid=given.uuid,
+            reviewer=reviewer,
+            target=undone.target,
+            data=Undone(undone.uuid),
+            at=_now(),
+            other=undone.other,
+            queue=undone.queue,
+            position=undone.position,
+            seen=reviewed.Seen(version=desk.version),
+        )
+    )
+    return EventOut.of(undone)
+
+
+def _about(desk: Desk, given: EventIn) -> tuple[Target, Target | None]:
+    """What a decision is about.
+
+    Raises:
+        HTTPException: it does not say, or says something else than the queue.
+    """
+    if given.queue is not None and given.position is not None:
+        item = item_at(desk, desk.reviews.queue(given.queue), given.position)
+        if given.target is not None and _target(given.target) != item.target:
+            raise HTTPException(409, "the queue has another explanation at this place")
+        return item.target, item.other
+    if given.target is None:
+        raise HTTPException(422, "target: give it, or the queue and the position")
+    return _target(given.target), None
+
+
 def _target(given: TargetIn) -> Target:
     return Target.of(NeuronId.parse(given.neuron), given.text)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -9,7 +9,10 @@ export async function call(method, path, body) {
   }
   const answer = await fetch(`/api/v1${path}`, options);
   const said = answer.status === 204 ? null : await answer.json();
-  if (!answer.ok) throw new Error(said?.detail ?? `the server answered ${answer.status}`);
+  if (!answer.ok) {
+    const error = new Error(said?.detail ?? `the server answered ${answer.status}`);
+    throw Object.assign(error, { status: answer.status });
+  }
   return said;
 }
 

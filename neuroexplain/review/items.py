@@ -1,0 +1,139 @@
+"""What an item of a queue shows: one place decides what a blind reviewer does not get.
+
+Whatever is hidden is not in the page at all. So the templates are given an `ItemView` and nothing else of the explanation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from neuroexplain.errors import CatalogueError
+from neuroexplain.review.desk import Desk
+from neuroexplain.review.views.neuron import NeuronView, neuron_view
+from neuroexplain.reviewed import DECIDING, Event, Judged, Judgement, Queue, QueueItem, Target
+
+SPANS = 5
+"""Shown of each group."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An explanation as it stands in an item."""
+
+    text: str | None
+    """None where it is hidden until the reviewer has written one."""
+    author: str | None
+    """Explainer and language model; None where it is hidden, or where this catalogue lacks the explanation."""
+    scores: tuple[Mapping[str, Any], ...]
+    """As `show` has them; empty where they are hidden."""
+    missing: bool
+    """Whether this catalogue has no such explanation: it may have been made anew."""
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """An item for one reviewer."""
+
+    queue: Queue
+    item: QueueItem
+    candidates: tuple[Candidate, ...]
+    """One; two where a pair is to be compared, left before right."""
+    evidence: NeuronView | None
+    """The neuron's, without explanations where these are hidden; None where it is not recorded."""
+    own: str | None
+    """What the reviewer has written before the explanation was shown."""
+    said: Event | None
+    """What this reviewer has decided already, if that counts."""
+    verdicts: tuple[Judgement, ...]
+    """What others think; only where that is to be settled."""
+
+    @property
+    def writes_first(self) -> bool:
+        """Whether the reviewer has to write an explanation before seeing this one."""
+        return any(candidate.text is None for candidate in self.candidates)
+
+    @property
+    def said_in_words(self) -> str | None:
+        """What this reviewer has decided, for a reader."""
+        if self.said is None:
+            return None
+        data = self.said.data
+        found = data.verdict if isinstance(data, Judged) else getattr(data, "winner", None)
+        return str(found or getattr(data, "verdict", self.said.kind)).replace("-", " ")
+
+
+def item_at(desk: Desk, queue: Queue, position: int) -> QueueItem:
+    """The item at a place of a queue.
+
+    Raises:
+        CatalogueError: there is none.
+    """
+    found = desk.reviews.items(queue, start=position, limit=1)
+    if not found or found[0].position != position:
+        raise CatalogueError(
+            f'queue "{queue.name}" has items 0 to {queue.n_items - 1}, not {position}'
+        )
+    return found[0]
+
+
+def item_view(desk: Desk, queue: Queue, item: QueueItem, reviewer: str) -> ItemView:
+    """What a reviewer gets to see of an item.
+
+    Args:
+        desk: the open files.
+        queue: with its blindness.
+        item: of that queue.
+        reviewer: who looks at it.
+    """
+    events = desk.reviews.of_item(queue.uuid, item.position, reviewer)
+    own = next((e for e in reversed(events) if e.kind == "own"), None)
+    said = next((e for e in reversed(events) if e.kind == DECIDING[queue.mode]), None)
+    shown = _shown(desk, item)
+    hides = queue.blind != "none"
+    targets = [item.target] if item.other is None else [item.target, item.other]
+    text_hidden = queue.blind == "explanation" and own is None
+    return ItemView(
+        queue=queue,
+        item=item,
+        candidates=tuple(
+            _candidate(t, shown, hides=hides, text_hidden=text_hidden) for t in targets
+        ),
+        evidence=None if shown is None else _evidence(shown, targets, hides=hides),
+        own=getattr(own.data, "text", None) if own is not None else None,
+        said=said,
+        verdicts=_verdicts(desk, item) if queue.mode == "adjudication" else (),
+    )
+
+
+def _shown(desk: Desk, item: QueueItem) -> Mapping[str, Any] | None:
+    try:
+        return desk.catalogue.show(item.target.neuron)
+    except CatalogueError:
+        return None
+
+
+def _evidence(shown: Mapping[str, Any], targets: Sequence[Target], *, hides: bool) -> NeuronView:
+    """The evidence with the explanations in question; without any where what tells how they were made is hidden."""
+    texts = set() if hides else {target.text for target in targets}
+    own = [e for e in shown["explanations"] if e["text"] in texts]
+    return neuron_view({**shown, "explanations": own}, spans=SPANS)
+
+
+def _candidate(
+    target: Target, shown: Mapping[str, Any] | None, *, hides: bool, text_hidden: bool
+) -> Candidate:
+    own: Sequence[Mapping[str, Any]] = () if shown is None else shown["explanations"]
+    found = [e for e in own if e["status"] == "ok" and e["text"] == target.text]
+    if hides or not found:
+        text = None if text_hidden else target.text
+        return Candidate(text, None, (), missing=not found)
+    first = found[0]
+    author = f"{first['explainer']}, {first['llm']}" if first["llm"] else first["explainer"]
+    return Candidate(target.text, author, tuple(first["scores"]), missing=False)
+
+
+def _verdicts(desk: Desk, item: QueueItem) -> tuple[Judgement, ...]:
+    found = desk.reviews.judgements(neurons=[item.target.neuron])
+    return tuple(j for j in found if j.target == item.target)

@@ -1,0 +1,1 @@
+"""What pages show, made from the catalogue's records: no web, no database."""
