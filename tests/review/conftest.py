@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Request, Response, sync_playwright
 
 from neuroexplain.catalogue import Catalogue, Reviews, reviews_path
 from neuroexplain.review.app import create_app
@@ -106,4 +108,79 @@ def site(place: Path) -> Iterator[Site]:
         yield found
 
 
-Serve = Callable[..., Site]
+BROWSER = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run")  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, one for all tests. Skipped where there is none, unless NEUROEXPLAIN_TEST_BROWSER=required."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None and os.environ.get("NEUROEXPLAIN_TEST_BROWSER") != "required":
+        pytest.skip("no Chromium on this machine")
+    assert path is not None, "no Chromium, and NEUROEXPLAIN_TEST_BROWSER=required"
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=list(BROWSER))
+        yield found
+        found.close()
+
+
+class Visitor:
+    """A person in a browser; whatever goes wrong on a page is noted, and fails the test at its end."""
+
+    def __init__(self, browser: Browser, site: Site, **settings: Any) -> None:
+        self.site = site
+        self.context = browser.new_context(base_url=site.origin, **settings)
+        self.context.add_init_script(
+            "addEventListener('securitypolicyviolation', e => console.error('CSP ' + e.blockedURI + ' ' + e.violatedDirective))"
+        )
+        self.page = self.context.new_page()
+        self.troubles: list[str] = []
+        self.responses: list[Response] = []
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
+        self.page.on("request", self._asked)
+        self.page.on("response", lambda response: self.responses.append(response))
+        self.page.goto(site.entrance())
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.troubles.append(f"{message.type}: {message.text}")
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith((self.site.origin, "data:")):
+            self.troubles.append(f"asked another host: {request.url}")
+
+    def call_me(self, name: str) -> None:
+        """Review under a name."""
+        answer = self.context.request.put(
+            "/api/v1/session", data={"reviewer": name}, headers={"Origin": self.site.origin}
+        )
+        assert answer.ok
+
+    def expect(self, text: str) -> None:
+        """Take note that a trouble was meant to be."""
+        found = [t for t in self.troubles if text in t]
+        assert found, (text, self.troubles)
+        self.troubles = [t for t in self.troubles if text not in t]
+
+    def close(self) -> None:
+        self.context.close()
+        assert not self.troubles
+
+
+@pytest.fixture
+def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """Lets a person with a browser in."""
+    visitors: list[Visitor] = []
+
+    def come(site: Site, name: str = "ann", **settings: Any) -> Visitor:
+        visitors.append(Visitor(browser, site, **settings))
+        visitors[-1].call_me(name)
+        return visitors[-1]
+
+    yield come
+    for visitor in visitors:
+        visitor.close()
+
+
+Visit = Callable[..., Visitor]

@@ -14,7 +14,7 @@ from neuroexplain.review.verdicts import CHOICES, CONFIDENCES
 
 router = APIRouter()
 Position = Annotated[int, Query(ge=-1, lt=2**31)]
-AHEAD = 2
+AHEAD = 3
 """Items that a page fetches before they are wanted."""
 
 

@@ -9,9 +9,12 @@ const { queue, mode, blind } = root.dataset;
 const kind = { verdict: "verdict", pairwise: "preference", adjudication: "adjudication" }[mode];
 const byId = (id) => document.getElementById(id);
 
-const decided = new Set(); // places that were decided or skipped in this page, written or not yet
+const AHEAD = 3; // items to have ready
+const decided = new Set(); // places that were decided in this page, written or not yet
+const skipped = new Set(); // places that were skipped, and wait until nothing else is left
 let ahead = []; // items that are ready
 let fetching = null;
+let waiting = false;
 let since = performance.now();
 let pausedAt = null;
 let paused = 0;
@@ -19,12 +22,12 @@ let paused = 0;
 // --- what is saved ------------------------------------------------------------------------------------------------
 
 let retryTimer = null;
-const outbox = new Outbox((waiting, error) => {
-  byId("saved").textContent = error ? `not saved: ${waiting}` : waiting ? `saving ${waiting}…` : "saved";
-  byId("saved").dataset.waiting = waiting;
+const outbox = new Outbox((unsaved, error) => {
+  byId("saved").textContent = error ? `not saved: ${unsaved}` : unsaved ? `saving ${unsaved}…` : "saved";
+  byId("saved").dataset.unsaved = unsaved;
   clearTimeout(retryTimer);
   if (error) {
-    complain(`${waiting} not saved: ${error.message}. Trying again.`);
+    complain(`${unsaved} not saved: ${error.message}. Trying again.`);
     retryTimer = setTimeout(() => outbox.retry(), 1500);
   } else complain("");
 });
@@ -46,27 +49,29 @@ async function items(path) {
   return [...page.querySelectorAll(".item")].map((item) => document.adoptNode(item));
 }
 
-/** Have the next items ready; those behind the last place first, then what was skipped. */
+/** Have the next items ready: those behind the last place first, then what was passed over. */
 function refill() {
   fetching ??= (async () => {
-    const known = new Set(ahead.map((item) => Number(item.dataset.position)));
-    const last = Math.max(position(), ...known);
+    const last = Math.max(position(), ...ahead.map((item) => Number(item.dataset.position)));
     for (const after of [last, -1]) {
-      if (ahead.length >= 2) break;
-      for (const item of await items(`/coming?after=${after}`)) {
-        const at = Number(item.dataset.position);
-        if (at !== position() && !decided.has(at) && !known.has(at)) {
-          known.add(at);
-          ahead.push(item);
-        }
-      }
+      if (ahead.length < AHEAD) (await items(`/coming?after=${after}`)).forEach(admit);
     }
-  })().finally(() => (fetching = null));
+  })().finally(() => {
+    fetching = null;
+    root.dataset.ready = ahead.length;
+  });
   return fetching;
+}
+
+function admit(item) {
+  const at = Number(item.dataset.position);
+  const known = ahead.some((other) => other.dataset.position === item.dataset.position);
+  if (at !== position() && !known && !decided.has(at) && !skipped.has(at)) ahead.push(item);
 }
 
 function show(item) {
   place.replaceChildren(item);
+  root.dataset.ready = ahead.length;
   since = performance.now();
   paused = 0;
   pausedAt = document.hidden ? since : null;
@@ -81,20 +86,30 @@ function show(item) {
 }
 
 async function next() {
-  if (!ahead.length) {
-    // The server has to know what was decided before it can say what is left.
-    try {
-      await outbox.flush();
-      await fetching;
-      await refill();
-    } catch (error) {
-      return complain(error.message);
-    }
-  }
-  if (ahead.length) {
+  waiting = true; // for an item: a second key must not decide the same one again
+  try {
+    if (!ahead.length) await catchUp();
+    if (!ahead.length) return end();
     show(ahead.shift());
-    refill().catch((error) => complain(error.message));
-  } else end();
+    waiting = false;
+    await refill();
+  } catch (error) {
+    complain(error.message);
+  } finally {
+    waiting = false;
+  }
+}
+
+/** Ask for what is left once the server knows of every decision; skipped items come back when there is nothing else. */
+async function catchUp() {
+  await outbox.flush();
+  await fetching;
+  await refill();
+  if (ahead.length || !skipped.size) return;
+  skipped.clear();
+  await refill();
+  // The one before the reviewer may be the last that is left.
+  if (!ahead.length && current() && !decided.has(position())) ahead.push(current());
 }
 
 async function look(at) {
@@ -137,15 +152,17 @@ function saying(value) {
 
 function decide(value) {
   const item = current();
-  if (!item || ("writesFirst" in item.dataset && value !== null)) return;
+  if (!item || waiting || ("writesFirst" in item.dataset && value !== null)) return;
   const at = position();
   const event = { uuid: uuid(), queue, position: at, seconds: seconds(), blind, said: saying(value) };
-  const again = decided.has(at);
-  decided.add(at);
-  count(value !== null && !again ? 1 : 0);
+  const by = value !== null && !decided.has(at) && !("decided" in item.dataset) ? 1 : 0;
+  (value === null ? skipped : decided).add(at);
+  ahead = ahead.filter((other) => other.dataset.position !== item.dataset.position);
+  count(by);
   outbox.put(event, (error) => {
     decided.delete(at);
-    count(value !== null && !again ? -1 : 0);
+    skipped.delete(at);
+    count(-by);
     if (current()) ahead.unshift(current());
     show(item);
     complain(`not saved: ${error.message}`);
@@ -163,6 +180,7 @@ async function undo() {
     await outbox.flush();
     const undone = await call("POST", "/undo", { uuid: uuid(), queue });
     decided.delete(undone.position);
+    skipped.delete(undone.position);
     if (undone.kind !== "skip" && undone.kind !== "own") count(-1);
     if (current()) ahead.unshift(current());
     byId("decide").hidden = false;
@@ -199,7 +217,8 @@ shortcuts.addEventListener("change", () => localStorage.setItem("shortcuts", sho
 const choices = new Map([...document.querySelectorAll("[data-key]")].map((b) => [b.dataset.key, b.dataset.value]));
 
 function pressed(event) {
-  if (event.key === "Escape" && document.activeElement !== document.body) return document.activeElement.blur();
+  const inField = document.activeElement instanceof HTMLInputElement;
+  if (event.key === "Escape" || (event.key === "Enter" && inField)) document.activeElement.blur();
   if (!forPage(event) || !shortcuts.checked || event.repeat) return;
   const onButton = event.target instanceof HTMLButtonElement || event.target instanceof HTMLAnchorElement || event.target.tagName === "SUMMARY";
   if (onButton && event.key === " ") return; // it presses the button
@@ -232,10 +251,7 @@ document.addEventListener("click", (event) => {
   else if (button.id === "help-button") byId("help").showModal();
   else if (button.classList.contains("save-own")) saveOwn();
 });
-byId("decide").addEventListener("submit", (event) => {
-  event.preventDefault(); // Enter in a field leaves it
-  document.activeElement.blur();
-});
+byId("decide").addEventListener("submit", (event) => event.preventDefault());
 
 history.replaceState(null, "", `/queues/${queue}?at=${position()}`);
 refill().catch((error) => complain(error.message));

@@ -1,0 +1,379 @@
+"""A queue in a real browser: decisions by keys alone, each on disk before the page says so."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from neuroexplain.reviewed import (
+    Blind,
+    Event,
+    Judged,
+    Mode,
+    Preferred,
+    Queue,
+    QueueItem,
+    Target,
+    Written,
+)
+from tests.review.conftest import Site, Visit, serving
+
+KEYS = {"a": "correct", "b": "too-broad", "n": "too-narrow", "p": "partly", "x": "wrong", "u": "uninterpretable", "0": "cannot-tell"}  # fmt: skip
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+@pytest.fixture(scope="module")
+def shared(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One server for all tests here; each has a queue of its own."""
+    with serving(made, tmp_path_factory.mktemp("reviews") / "r.sqlite") as site:
+        yield site
+
+
+def targets(site: Site, n: int) -> list[Target]:
+    rows = site.catalogue.search("score>=0", limit=3 * n).rows
+    found = site.catalogue.targets([row.explanation_id for row in rows])
+    return list(dict.fromkeys(found.values()))[:n]
+
+
+def make(
+    site: Site, n: int = 6, *, mode: Mode = "verdict", blind: Blind = "none", shared: bool = True
+) -> Queue:
+    about = targets(site, n)
+    items = [QueueItem(i, target, shared=shared) for i, target in enumerate(about)]
+    return site.reviews.make_queue(
+        Queue(uuid4().hex, f"{mode} {blind}", mode, blind, 0, {}, (), 0, "ann", ""), items
+    )
+
+
+def at(page: Page, position: int) -> None:
+    """Wait until an item is before the reviewer."""
+    page.wait_for_selector(f'#place .item[data-position="{position}"]')
+
+
+def saved(page: Page) -> None:
+    expect(page.locator("#saved")).to_have_text("saved")
+
+
+def decisions(site: Site, queue: Queue, kind: str = "verdict") -> list[Event]:
+    return site.reviews.counting(kind, queue=queue.uuid)
+
+
+def verdicts(site: Site, queue: Queue) -> list[tuple[int | None, str]]:
+    found: list[tuple[int | None, str]] = []
+    for event in decisions(site, queue):
+        assert isinstance(event.data, Judged)
+        found.append((event.position, event.data.verdict))
+    return found
+
+
+def test_twenty_decisions_by_keys_alone(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 20)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    wanted = []
+    for position in range(20):
+        at(page, position)
+        key, verdict = list(KEYS.items())[position % len(KEYS)]
+        page.keyboard.press(key)
+        wanted.append((position, verdict))
+    expect(page.locator("#end h2")).to_be_focused()
+    assert page.locator("#end-done").inner_text() == "20"
+    assert verdicts(shared, queue) == wanted
+    events = decisions(shared, queue)
+    assert len({e.uuid for e in events}) == 20
+    assert all(e.seconds is not None and 0 < e.seconds < 60 for e in events)
+    assert [e.target for e in events] == [item.target for item in shared.reviews.items(queue)]
+
+
+def test_the_next_item_is_there_at_once(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 12)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    waits = []
+    for position in range(11):
+        at(page, position)
+        expect(page.locator("#queue")).to_have_attribute("data-ready", re.compile("[1-9]"))
+        waits.append(
+            page.evaluate(
+                """() => {
+                    const before = performance.now();
+                    document.dispatchEvent(new KeyboardEvent("keydown", { key: "a", bubbles: true }));
+                    return [performance.now() - before, document.querySelector("#place .item").dataset.position];
+                }"""
+            )
+        )
+    assert [int(place) for _, place in waits] == list(range(1, 12))  # swapped before the key is up
+    assert statistics.median(ms for ms, _ in waits) < 50
+    page.keyboard.press("x")
+    expect(page.locator("#end")).to_be_visible()
+
+
+def test_what_was_skipped_comes_back_at_the_end(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 3)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    for position, key in ((0, "Space"), (1, "a"), (2, "b"), (0, "x")):
+        at(page, position)
+        page.keyboard.press(key)
+    expect(page.locator("#end")).to_be_visible()
+    assert verdicts(shared, queue) == [(1, "correct"), (2, "too-broad"), (0, "wrong")]
+
+
+def test_undo_takes_back_the_newest_even_after_a_reload(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 4)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    for position, key in ((0, "a"), (1, "b")):
+        at(page, position)
+        page.keyboard.press(key)
+    at(page, 2)
+    saved(page)
+    page.goto(f"/queues/{queue.uuid}")
+    at(page, 2)
+    page.keyboard.press("Backspace")
+    at(page, 1)
+    assert verdicts(shared, queue) == [(0, "correct")]
+    page.keyboard.press("x")
+    at(page, 2)
+    saved(page)
+    assert verdicts(shared, queue) == [(0, "correct"), (1, "wrong")]
+    kinds = [e.kind for e in shared.reviews.log() if queue.uuid == e.queue]
+    assert kinds == ["verdict", "verdict", "undo", "verdict"]  # nothing is ever removed
+
+
+def test_undo_at_the_end_goes_back_into_the_queue(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 1)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    page.keyboard.press("a")
+    expect(page.locator("#end")).to_be_visible()
+    page.keyboard.press("Backspace")
+    at(page, 0)
+    assert verdicts(shared, queue) == []
+    expect(page.locator("#decide")).to_be_visible()
+
+
+def test_a_reload_restores_the_place(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 4)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    at(page, 0)
+    page.keyboard.press("a")
+    at(page, 1)
+    saved(page)
+    page.reload()
+    at(page, 1)
+    assert page.locator("#done").inner_text() == "1"
+    page.goto(f"/queues/{queue.uuid}")
+    at(page, 1)
+
+
+def test_note_tags_and_confidence_go_with_the_decision(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 2)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    at(page, 0)
+    page.keyboard.press("3")
+    page.keyboard.press("g")
+    page.keyboard.type("syntax, a b n x")  # none of these is a decision
+    page.keyboard.press("Escape")
+    page.keyboard.press("c")
+    page.keyboard.type('names <b>too</b> "much"')
+    page.keyboard.press("Enter")
+    page.keyboard.press("n")
+    at(page, 1)
+    saved(page)
+    (event,) = decisions(shared, queue)
+    assert event.data == Judged("too-narrow", 3, ("syntax", "a b n x"), 'names <b>too</b> "much"')
+    assert page.locator("#note").input_value() == ""
+    assert page.locator("input[name=confidence]:checked").count() == 0
+
+
+def test_shortcuts_can_be_turned_off_and_stay_off(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 2)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    page.locator("#shortcuts").uncheck()
+    page.locator("#shortcuts").blur()
+    page.keyboard.press("a")
+    page.reload()
+    page.keyboard.press("x")
+    at(page, 0)
+    assert verdicts(shared, queue) == []
+    page.get_by_role("button", name="Wrong").click()  # buttons work all the same
+    at(page, 1)
+    saved(page)
+    assert verdicts(shared, queue) == [(0, "wrong")]
+
+
+def test_two_reviewers_at_once_get_different_items(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 8, shared=False)
+    ann, bob = visit(shared, "ann").page, visit(shared, "bob").page
+    for page in (ann, bob):
+        page.goto(f"/queues/{queue.uuid}")
+    for _ in range(10):
+        for page, key in ((ann, "a"), (bob, "x")):
+            if not page.locator("#end").is_visible():
+                page.keyboard.press(key)
+                saved(page)
+    for page in (ann, bob):
+        expect(page.locator("#end")).to_be_visible()
+    events = decisions(shared, queue)
+    assert sorted(e.position or 0 for e in events) == list(range(8))
+    assert {e.reviewer for e in events} == {"ann", "bob"}
+
+
+def test_what_is_for_everybody_is_decided_by_both(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 2)
+    for name in ("ann", "bob"):
+        page = visit(shared, name).page
+        page.goto(f"/queues/{queue.uuid}")
+        for position in range(2):
+            at(page, position)
+            page.keyboard.press("a")
+        expect(page.locator("#end")).to_be_visible()
+    assert shared.reviews.reviewers(queue) == {"ann": 2, "bob": 2}
+
+
+def test_blind_hides_scores_and_authors_from_every_answer(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 4, blind="scores")
+    visitor = visit(shared)
+    page = visitor.page
+    page.goto(f"/queues/{queue.uuid}")
+    for position in range(3):
+        at(page, position)
+        page.keyboard.press("a")
+    at(page, 3)
+    saved(page)
+    explainers = {row.explainer for row in shared.catalogue.search("", limit=200).rows}
+    got = [r.text() for r in visitor.responses if "/queues/" in r.url and r.ok]
+    assert len(got) >= 4
+    for text in (*got, page.content()):
+        for hidden in (*explainers, "correlation", "gpt-", 'simulated"', "data-explanation"):
+            assert hidden not in text, hidden
+    item = page.locator("#place .item")
+    assert "Strongest, seen by the explainer" in item.inner_text()
+    neuron = shared.reviews.items(queue)[3].target.neuron
+    page.goto(f"/neurons/{str(neuron).replace('+', '%2B')}")
+    assert "blind queue that you have not finished" in page.content()
+    assert "correlation" not in page.locator("#main").inner_text()
+    page.get_by_role("link", name="Show them all the same").click()
+    assert "correlation" in page.locator("#main").inner_text()
+
+
+def test_the_explanation_is_given_out_only_once_there_is_one_of_the_reviewers(
+    shared: Site, visit: Visit
+) -> None:
+    queue = make(shared, 2, blind="explanation")
+    text = shared.reviews.items(queue)[0].target.text
+    visitor = visit(shared)
+    page = visitor.page
+    page.goto(f"/queues/{queue.uuid}")
+    at(page, 0)
+    page.wait_for_load_state("networkidle")
+    assert not any(text in r.text() for r in visitor.responses if r.ok and "/queues" in r.url)
+    page.keyboard.press("a")  # not yet
+    at(page, 0)
+    page.locator(".own").fill("rivers in winter")
+    page.get_by_role("button", name="Save and show the other").click()
+    expect(page.locator(".explanation")).to_have_text(text)
+    assert "rivers in winter" in page.locator("#place").inner_text()
+    page.keyboard.press("p")
+    at(page, 1)
+    saved(page)
+    assert [e.data for e in decisions(shared, queue, "own")] == [Written("rivers in winter")]
+    assert verdicts(shared, queue) == [(0, "partly")]
+
+
+def test_pairs_are_decided_by_sides(shared: Site, visit: Visit) -> None:
+    about = targets(shared, 40)
+    by_neuron: dict[object, list[Target]] = {}
+    for target in about:
+        by_neuron.setdefault(target.neuron, []).append(target)
+    pairs = [found[:2] for found in by_neuron.values() if len(found) > 1][:3]
+    assert len(pairs) == 3
+    items = [QueueItem(i, a, b, shared=True) for i, (a, b) in enumerate(pairs)]
+    queue = shared.reviews.make_queue(
+        Queue(uuid4().hex, "pairs", "pairwise", "scores", 0, {}, (), 0, "ann", ""), items
+    )
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    for position, key in enumerate("120"):
+        at(page, position)
+        assert page.locator(".pair .explanation").all_inner_texts() == [
+            t.text for t in pairs[position]
+        ]
+        page.keyboard.press(key)
+    expect(page.locator("#end")).to_be_visible()
+    events = decisions(shared, queue, "preference")
+    assert [e.data for e in events] == [Preferred("left"), Preferred("right"), Preferred("tie")]
+    assert [(e.target, e.other) for e in events] == [tuple(pair) for pair in pairs]
+
+
+def test_the_last_word_is_had_in_sight_of_what_was_said(shared: Site, visit: Visit) -> None:
+    first = make(shared, 1)
+    target = shared.reviews.items(first)[0].target
+    for name, verdict in (("cid", "correct"), ("dora", "wrong")):
+        page = visit(shared, name).page
+        page.goto(f"/queues/{first.uuid}")
+        page.keyboard.press({"correct": "a", "wrong": "x"}[verdict])
+        expect(page.locator("#end")).to_be_visible()
+    queue = make(shared, 1, mode="adjudication")
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    said = page.locator("#place table").first.inner_text()
+    assert "cid\tcorrect" in said
+    assert "dora\twrong" in said
+    page.keyboard.press("b")
+    expect(page.locator("#end")).to_be_visible()
+    (event,) = decisions(shared, queue, "adjudication")
+    assert event.target == target
+
+
+def test_a_decision_that_cannot_be_written_is_said_and_written_once_later(
+    shared: Site, visit: Visit
+) -> None:
+    queue = make(shared, 3)
+    visitor = visit(shared)
+    page = visitor.page
+    page.goto(f"/queues/{queue.uuid}")
+    page.wait_for_load_state("networkidle")
+    page.route("**/api/v1/events", lambda route: route.abort())
+    page.keyboard.press("a")
+    at(page, 1)
+    expect(page.locator("#saved")).to_have_text("not saved: 1")
+    expect(page.locator("#trouble")).to_contain_text("Trying again")
+    assert verdicts(shared, queue) == []
+    page.unroute("**/api/v1/events")
+    saved(page)
+    assert verdicts(shared, queue) == [(0, "correct")]
+    expect(page.locator("#trouble")).to_be_hidden()
+    visitor.expect("net::ERR_FAILED")
+
+
+def test_a_decision_that_is_refused_brings_its_item_back(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 3)
+    visitor = visit(shared)
+    page = visitor.page
+    page.goto(f"/queues/{queue.uuid}")
+    page.wait_for_load_state("networkidle")
+    page.route(
+        "**/api/v1/events",
+        lambda route: route.fulfill(status=400, json={"detail": "the disk is full"}),
+    )
+    page.keyboard.press("a")
+    expect(page.locator("#trouble")).to_have_text("not saved: the disk is full")
+    at(page, 0)
+    assert page.locator("#done").inner_text() == "0"
+    page.unroute("**/api/v1/events")
+    page.keyboard.press("x")
+    at(page, 1)
+    saved(page)
+    assert verdicts(shared, queue) == [(0, "wrong")]
+    visitor.expect("400 (Bad Request)")
