@@ -13,6 +13,7 @@
     ├── RunError                     a run cannot begin or go on
     │   ├── HeldError                another process works on it
     │   └── LimitError               it has reached what it may spend
+    ├── RescoringError               an edited explanation cannot be scored
     ├── BatchError                   a folder of offline batches, or the service that answers them, is of no use
     ├── LLMError                     a language model call that failed
     │   ├── LLMPermanentError        will fail again: refused key, unknown model, bad request
@@ -94,6 +95,10 @@ class HeldError(RunError):
 
 class LimitError(RunError):
     """A run has reached what it may spend; a higher limit lets it go on."""
+
+
+class RescoringError(NeuroexplainError):
+    """An edited explanation cannot be scored: there is nothing to score it on, or nothing that it was edited from."""
 
 
 class BatchError(NeuroexplainError):

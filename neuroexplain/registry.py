@@ -28,6 +28,7 @@ BUILT_IN: dict[PluginKind, dict[str, str]] = {
         "ensemble": "neuroexplain.explainers.ensemble",
         "fixed": "neuroexplain.explainers.fixed",
         "highlight": "neuroexplain.explainers.highlight",
+        "human": "neuroexplain.explainers.human",
         "keywords": "neuroexplain.explainers.keywords",
         "ngram": "neuroexplain.explainers.ngram",
         "ngram-summary": "neuroexplain.explainers.ngram_summary",

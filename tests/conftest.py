@@ -32,6 +32,7 @@ from neuroexplain.records import (
     Statistics,
     TokenSpan,
 )
+from tests import explained
 from tests.sweeps import Sweeps
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -165,6 +166,14 @@ def build() -> Build:
 def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Sweeps:
     """A tiny subject, collected, and sweeps over it."""
     return Sweeps(tmp_path_factory.mktemp("sweeps"))
+
+
+@pytest.fixture(scope="session")
+def minilm_explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small catalogue of MiniLM, see `tests.explained`; not to be written to."""
+    path = tmp_path_factory.mktemp("minilm") / "explained.sqlite"
+    explained.make(path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from neuroexplain.catalogue.stores.store_exchange import ExchangeStore
 from neuroexplain.catalogue.stores.store_ngrams import NgramStore
 from neuroexplain.catalogue.stores.store_rankings import RankingStore
 from neuroexplain.catalogue.stores.store_reports import ReportStore
+from neuroexplain.catalogue.stores.store_rescoring import RescoringStore
 from neuroexplain.catalogue.stores.store_results import ResultStore
 from neuroexplain.catalogue.stores.store_reviews import ReviewStore
 from neuroexplain.catalogue.stores.store_runs import RunStore
@@ -36,6 +37,7 @@ class Catalogue(
     ReportStore,
     TextStore,
     ExchangeStore,
+    RescoringStore,
     ReviewStore,
     CareStore,
 ):

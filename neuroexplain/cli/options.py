@@ -163,7 +163,7 @@ collecting = several(
     option("--batch-size", "Spans per forward pass.", type=click.IntRange(1), default=32),
     passing,
 )
-running = several(
+device = several(
     option("--device", "Where models run: cpu, cuda, mps.", default="cpu"),
     option(
         "--threads",
@@ -171,8 +171,8 @@ running = several(
         type=click.IntRange(1),
         default=None,
     ),
-    catalogue,
 )
+running = several(device, catalogue)
 limits = several(
     option(
         "--base-url",

@@ -20,6 +20,16 @@ from neuroexplain.cli import options
     "--port", "Port to listen on; without it, 8377 where it is free.", type=click.IntRange(0, 65535)
 )
 @options.option("--no-browser", "Only print the address.", is_flag=True)
+@options.option(
+    "--simulator",
+    "Who scores explanations that are edited here; without it, embedding, or what fits the --llm.",
+    default=None,
+)
+@options.option(
+    "--simulator-set", "Setting of the simulator, key=value; may be repeated.", multiple=True
+)
+@options.calling
+@options.device
 def review(**values: Any) -> None:
     """Review explanations by hand, in a browser on this machine.
 
@@ -27,10 +37,20 @@ def review(**values: Any) -> None:
     the catalogue, NAME.reviews.sqlite.
     """
     from neuroexplain.catalogue import Catalogue, Reviews, reviews_path
+    from neuroexplain.cli.running import execution
+    from neuroexplain.rescoring import Reader, check_reader
     from neuroexplain.review.desk import Desk
     from neuroexplain.review.security import user_secret
     from neuroexplain.review.serving import listen, serve
 
+    reader = Reader(
+        values["simulator"],
+        options.settings(values["simulator_set"], "--simulator-set"),
+        values["llm"],
+        options.server(values),
+        options.llm_settings(values),
+    )
+    check_reader(reader)
     listening = listen(values["host"], values["port"])
     catalogue = Catalogue(values["catalogue"], read_only=True)
     path = values["reviews"] or reviews_path(values["catalogue"])
@@ -39,6 +59,8 @@ def review(**values: Any) -> None:
         Reviews(path),
         values["reviewer"] or getpass.getuser(),
         read_only=values["read_only"],
+        execution=execution(values, bars=False),
+        reader=reader,
     )
     serve(
         desk,

@@ -52,10 +52,10 @@ def run(
     return made, current.result
 
 
-def execution(values: dict[str, Any]) -> Any:
-    """How a command's work is carried out, from its options."""
+def execution(values: dict[str, Any], *, bars: bool = True) -> Any:
+    """How a command's work is carried out, from its options; with or without bars that show how far it is."""
     from neuroexplain.cli.progress import Bars
-    from neuroexplain.run import Execution
+    from neuroexplain.run import Execution, Silent
 
     return Execution(
         concurrency=values.get("concurrency", 1),
@@ -75,7 +75,7 @@ def execution(values: dict[str, Any]) -> Any:
         trust_remote_code=values.get("trust_remote_code", False),
         max_memory=values.get("max_memory"),
         checkpoint=values.get("checkpoint", 60.0),
-        progress=Bars(),
+        progress=Bars() if bars else Silent(),
         use_ledger=not values.get("no_cache", False),
     )
 

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from neuroexplain import __version__
 from neuroexplain.catalogue import Catalogue, Reviews
+from neuroexplain.rescoring import Reader
 from neuroexplain.review.jobs import Jobs
 from neuroexplain.run import Execution
 from neuroexplain.searching import Resolver
@@ -23,7 +24,7 @@ class Desk:
     """The open files, and how this server was started."""
 
     catalogue: Catalogue
-    """Open for reading only; see `writable` for the other."""
+    """Open for reading only; see `writing` for the other."""
     reviews: Reviews
     reviewer: str
     """Name of whoever does not give another."""
@@ -31,6 +32,8 @@ class Desk:
     """Whether decisions are refused."""
     execution: Execution = field(default_factory=Execution)
     """How subjects and simulators run."""
+    reader: Reader = field(default_factory=Reader)
+    """Who reads explanations that are edited here."""
     jobs: Jobs = field(default_factory=Jobs)
     """Work that outlasts a request."""
     version: str = __version__
@@ -39,6 +42,10 @@ class Desk:
     def resolver(self) -> Resolver:
         """Answers `meaning:`, `similar:` and `activates:`; keeps loaded models."""
         return Resolver(self.catalogue, execution=self.execution)
+
+    def writing(self) -> Catalogue:
+        """The catalogue opened for writing, to be closed by whoever asks; it waits while a sweep writes."""
+        return Catalogue(self.catalogue.location)
 
     def close(self) -> None:
         """End the jobs, then close the files that they work with."""

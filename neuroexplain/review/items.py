@@ -6,16 +6,19 @@ Whatever is hidden is not in the page at all. So the templates are given an `Ite
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from neuroexplain.errors import CatalogueError
 from neuroexplain.review.desk import Desk
+from neuroexplain.review.marking import MarkingSpan, held_out
 from neuroexplain.review.views.neuron import NeuronView, neuron_view
 from neuroexplain.reviewed import DECIDING, Event, Judged, Judgement, Queue, QueueItem, Target
 
 SPANS = 5
 """Shown of each group."""
+MARKED = 10
+"""To be marked by a reviewer who stands in for a simulator."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class ItemView:
     """One; two where a pair is to be compared, left before right."""
     evidence: NeuronView | None
     """The neuron's, without explanations where these are hidden; None where it is not recorded."""
+    marking: tuple[MarkingSpan, ...] | None
+    """Held-out spans to be marked, in place of the evidence; None where nothing is to be marked."""
     own: str | None
     """What the reviewer has written before the explanation was shown."""
     said: Event | None
@@ -91,7 +96,7 @@ def item_view(desk: Desk, queue: Queue, item: QueueItem, reviewer: str) -> ItemV
     own = next((e for e in reversed(events) if e.kind == "own"), None)
     said = next((e for e in reversed(events) if e.kind == DECIDING[queue.mode]), None)
     shown = _shown(desk, item)
-    hides = queue.blind != "none"
+    hides, marks = queue.blind != "none", queue.mode == "simulation"
     targets = [item.target] if item.other is None else [item.target, item.other]
     text_hidden = queue.blind == "explanation" and own is None
     return ItemView(
@@ -100,10 +105,11 @@ def item_view(desk: Desk, queue: Queue, item: QueueItem, reviewer: str) -> ItemV
         candidates=tuple(
             _candidate(t, shown, hides=hides, text_hidden=text_hidden) for t in targets
         ),
-        evidence=None if shown is None else _evidence(shown, targets, hides=hides),
+        evidence=None if shown is None or marks else _evidence(shown, targets, hides=hides),
+        marking=held_out(desk, item.target, spans=MARKED, seed=queue.seed) if marks else None,
         own=getattr(own.data, "text", None) if own is not None else None,
         said=said,
-        verdicts=_verdicts(desk, item) if queue.mode == "adjudication" else (),
+        verdicts=_verdicts(desk, item, hides=hides) if queue.mode == "adjudication" else (),
     )
 
 
@@ -134,6 +140,10 @@ def _candidate(
     return Candidate(target.text, author, tuple(first["scores"]), missing=False)
 
 
-def _verdicts(desk: Desk, item: QueueItem) -> tuple[Judgement, ...]:
+def _verdicts(desk: Desk, item: QueueItem, *, hides: bool) -> tuple[Judgement, ...]:
+    """What reviewers said; without their names where these might sway who has the last word."""
     found = desk.reviews.judgements(neurons=[item.target.neuron])
-    return tuple(j for j in found if j.target == item.target)
+    own = [j for j in found if j.target == item.target]
+    if hides:
+        own = [replace(j, reviewer=f"reviewer {n}") for n, j in enumerate(own, start=1)]
+    return tuple(own)

@@ -9,6 +9,7 @@ would also leave is not in it: calls of language models, simulations (but of SCO
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from neuroexplain.catalogue.collections import writer
 from neuroexplain.catalogue.exchange.loading import Loader, loading
 from neuroexplain.catalogue.storage.engine import Database
+from neuroexplain.config import CollectConfig
 from neuroexplain.recorded import SubjectInfo
 from neuroexplain.testing import catalogue_results as results
 from neuroexplain.testing.catalogue_corpus import SEQ_LEN, TOKENIZER, corpus, vocabulary
@@ -87,10 +89,18 @@ def _collection(path: Path, widths: tuple[int, ...], spans: int, sketched: int, 
     texts = corpus(spans, seed)
     weights = hashlib.sha256(f"made {widths} {seed}".encode()).hexdigest()
     subject = SubjectInfo(SUBJECT, SUBJECT, weights, "made", "mlp", widths)
-    config = {
-        "subject": SUBJECT, "corpus": "docs", "tokens": texts.info.n_tokens, "seq_len": SEQ_LEN,
-        "layers": f"0-{len(widths) - 1}", "top_k": TOP, "held_out_top_k": HELD_OUT, "seed": seed,
-    }  # fmt: skip
+    config = asdict(
+        CollectConfig(
+            subject=SUBJECT,
+            tokens=texts.info.n_tokens,
+            seq_len=SEQ_LEN,
+            layers=f"0-{len(widths) - 1}",
+            top_k=TOP,
+            held_out_top_k=HELD_OUT,
+            random=HELD_OUT,
+            seed=seed,
+        )
+    )
     key = hashlib.sha256(f"{config} {TOKENIZER}".encode()).hexdigest()
     database = Database(path, read_only=False)
     try:

@@ -11,6 +11,8 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
+from neuroexplain.review.items import MARKED
+from neuroexplain.review.marking import held_out, scored
 from neuroexplain.reviewed import (
     Blind,
     Event,
@@ -19,6 +21,7 @@ from neuroexplain.reviewed import (
     Preferred,
     Queue,
     QueueItem,
+    Simulated,
     Target,
     Written,
 )
@@ -195,6 +198,27 @@ def test_note_tags_and_confidence_go_with_the_decision(shared: Site, visit: Visi
     assert page.locator("input[name=confidence]:checked").count() == 0
 
 
+def test_a_better_text_goes_with_the_verdict(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 2)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    text = page.locator("#place .explanation").inner_text()
+    page.keyboard.press("e")
+    expect(page.locator("#rewrite")).to_be_focused()
+    assert page.locator("#rewrite").input_value() == text
+    page.keyboard.press("Control+End")
+    page.keyboard.type(", and only there")
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    at(page, 1)
+    saved(page)
+    expect(page.locator("#rewrite")).to_be_hidden()
+    (event,) = decisions(shared, queue)
+    assert event.data == Judged("too-broad", rewrite=f"{text}, and only there")
+    page.keyboard.press("Backspace")
+    expect(page.locator("#rewrite")).to_have_value(f"{text}, and only there")
+
+
 def test_shortcuts_can_be_turned_off_and_stay_off(shared: Site, visit: Visit) -> None:
     queue = make(shared, 2)
     page = visit(shared).page
@@ -316,20 +340,77 @@ def test_pairs_are_decided_by_sides(shared: Site, visit: Visit) -> None:
     assert [(e.target, e.other) for e in events] == [tuple(pair) for pair in pairs]
 
 
+def test_a_person_marks_held_out_spans_by_keys_and_is_scored(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 2, mode="simulation")
+    (item, _) = shared.reviews.items(queue)
+    spans = held_out(shared.desk, item.target, spans=MARKED, seed=queue.seed)
+    visitor = visit(shared)
+    page = visitor.page
+    page.goto(f"/queues/{queue.uuid}")
+    at(page, 0)
+    assert page.locator(".marking").count() == len(spans) > 1
+    assert page.locator(".group").count() == 0  # no evidence beside it
+    page.locator("[tabindex='0'].token").focus()
+    for key in ("7", "ArrowRight", "Space", "ArrowRight", "3", "0", "ArrowDown", "Space"):
+        page.keyboard.press(key)
+    page.locator(".marking").nth(1).locator(".token").nth(spans[1].first).press("4")
+    page.keyboard.press("Enter")
+    at(page, 1)
+    saved(page)
+    expect(page.locator("#last")).to_contain_text("Item 1: correlation")
+    (event,) = decisions(shared, queue, "simulation")
+    assert isinstance(event.data, Simulated)
+    marked = [span.levels for span in event.data.spans]
+    quiet = (0,) * spans[0].first
+    rest = (0,) * (len(spans[0].tokens) - len(quiet) - 2)
+    assert marked[0] == (*quiet, 7, 10, *rest)
+    assert marked[1] == (*(0,) * spans[1].first, 4, *(0,) * (len(spans[1].tokens) - spans[1].first - 1))  # fmt: skip
+    assert not any(any(levels) for levels in marked[2:])
+    assert scored(shared.desk, item.target, event.data.spans) == event.data
+    page.keyboard.press("Space")  # no token has the focus: the item is skipped
+    saved(page)
+    assert [e.kind for e in shared.reviews.log() if e.queue == queue.uuid] == ["simulation", "skip"]
+
+
+def test_marks_are_drawn_with_the_pointer(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 1, mode="simulation")
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    tokens = page.locator(".marking").first.locator(".token:enabled")
+    tokens.nth(0).hover()
+    page.mouse.down()
+    tokens.nth(1).hover()
+    page.mouse.up()
+    tokens.nth(2).hover()
+    levels = [tokens.nth(n).get_attribute("data-level") for n in range(3)]
+    assert levels == ["10", "10", "0"]
+    tokens.nth(0).click()
+    assert tokens.nth(0).get_attribute("aria-pressed") == "false"
+    page.get_by_role("button", name="Hand in").click()
+    expect(page.locator("#end")).to_be_visible()
+    (event,) = decisions(shared, queue, "simulation")
+    assert isinstance(event.data, Simulated)
+    assert sum(map(sum, (span.levels for span in event.data.spans))) == 10
+
+
 def test_the_last_word_is_had_in_sight_of_what_was_said(shared: Site, visit: Visit) -> None:
     first = make(shared, 1)
     target = shared.reviews.items(first)[0].target
-    for name, verdict in (("cid", "correct"), ("dora", "wrong")):
+    for name, verdict in (("cid", "correct"), ("ottilie", "wrong")):
         page = visit(shared, name).page
         page.goto(f"/queues/{first.uuid}")
         page.keyboard.press({"correct": "a", "wrong": "x"}[verdict])
         expect(page.locator("#end")).to_be_visible()
-    queue = make(shared, 1, mode="adjudication")
+    hidden = make(shared, 1, mode="adjudication", blind="scores")
     page = visit(shared).page
+    page.goto(f"/queues/{hidden.uuid}")
+    assert re.search(r"reviewer \d\twrong", page.locator("#place table").first.inner_text())
+    assert "ottilie" not in page.content()
+    queue = make(shared, 1, mode="adjudication")
     page.goto(f"/queues/{queue.uuid}")
     said = page.locator("#place table").first.inner_text()
     assert "cid\tcorrect" in said
-    assert "dora\twrong" in said
+    assert "ottilie\twrong" in said
     page.keyboard.press("b")
     expect(page.locator("#end")).to_be_visible()
     (event,) = decisions(shared, queue, "adjudication")

@@ -14,9 +14,21 @@ from neuroexplain.review.api import (
     rescoring,
     search,
     session,
+    simulations,
 )
 
 router = APIRouter()
-_PARTS = (session, overview, search, neurons, events, queues, rescoring, appraisal, comparison)
+_PARTS = (
+    session,
+    overview,
+    search,
+    neurons,
+    events,
+    queues,
+    rescoring,
+    simulations,
+    appraisal,
+    comparison,
+)
 for part in _PARTS:
     router.include_router(part.router)

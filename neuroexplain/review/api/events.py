@@ -130,7 +130,7 @@ class EventOut(BaseModel):
 def add_event(given: EventIn, desk: AtDesk, reviewer: By) -> EventOut:
     """Write a decision to the log; one that is sent again, by its uuid, is written once."""
     check_writable(desk)
-    target, other = _about(desk, given)
+    target, other = about(desk, given.target, given.queue, given.position)
     said = given.said.model_dump(exclude={"kind"})
     if "tags" in said:
         said["tags"] = tuple(said["tags"])
@@ -139,7 +139,7 @@ def add_event(given: EventIn, desk: AtDesk, reviewer: By) -> EventOut:
         reviewer=reviewer,
         target=target,
         data=reviewed.KINDS[given.said.kind](**said),
-        at=_now(),
+        at=now(),
         other=other,
         queue=given.queue,
         position=given.position,
@@ -180,7 +180,7 @@ def undo(given: UndoIn, desk: AtDesk, reviewer: By) -> EventOut:
             reviewer=reviewer,
             target=undone.target,
             data=Undone(undone.uuid),
-            at=_now(),
+            at=now(),
             other=undone.other,
             queue=undone.queue,
             position=undone.position,
@@ -190,25 +190,28 @@ def undo(given: UndoIn, desk: AtDesk, reviewer: By) -> EventOut:
     return EventOut.of(undone)
 
 
-def _about(desk: Desk, given: EventIn) -> tuple[Target, Target | None]:
-    """What a decision is about.
+def about(
+    desk: Desk, given: TargetIn | None, queue: str | None, position: int | None
+) -> tuple[Target, Target | None]:
+    """What a decision is about: the target, and the other of a pair.
 
     Raises:
         HTTPException: it does not say, or says something else than the queue.
     """
-    if given.queue is not None and given.position is not None:
-        item = item_at(desk, desk.reviews.queue(given.queue), given.position)
-        if given.target is not None and _target(given.target) != item.target:
+    if queue is not None and position is not None:
+        item = item_at(desk, desk.reviews.queue(queue), position)
+        if given is not None and _target(given) != item.target:
             raise HTTPException(409, "the queue has another explanation at this place")
         return item.target, item.other
-    if given.target is None:
+    if given is None:
         raise HTTPException(422, "target: give it, or the queue and the position")
-    return _target(given.target), None
+    return _target(given), None
 
 
 def _target(given: TargetIn) -> Target:
     return Target.of(NeuronId.parse(given.neuron), given.text)
 
 
-def _now() -> str:
+def now() -> str:
+    """This moment, as events have it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -18,9 +18,9 @@ export class Outbox {
     return this.#waiting.length;
   }
 
-  /** Add an event; `failed(error)` is called where the server refuses it for good. */
-  put(event, failed) {
-    this.#waiting.push({ event, failed });
+  /** Add what is to be posted; `written(answer)` or, where the server refuses it for good, `failed(error)` is called. */
+  put(path, body, { written = () => {}, failed }) {
+    this.#waiting.push({ path, body, written, failed });
     this.#send();
   }
 
@@ -42,9 +42,10 @@ export class Outbox {
   async #run() {
     this.onState(this.#waiting.length, null);
     while (this.#waiting.length) {
-      const { event, failed } = this.#waiting[0];
+      const { path, body, written, failed } = this.#waiting[0];
+      let answer;
       try {
-        await call("POST", "/events", event);
+        answer = await call("POST", path, body);
       } catch (error) {
         // What did not get through is sent again under its uuid, so that it is written once.
         if (!error.status) return this.onState(this.#waiting.length, error);
@@ -53,6 +54,7 @@ export class Outbox {
         continue;
       }
       this.#waiting.shift();
+      written(answer);
       this.onState(this.#waiting.length, null);
     }
   }

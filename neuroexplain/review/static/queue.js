@@ -1,5 +1,6 @@
 // One decision, one key: the next item is there already, and the decision is written behind it.
 
+import { marking, marks } from "./marking.js";
 import { Outbox } from "./outbox.js";
 import { announce, call, forPage, uuid } from "./review.js";
 
@@ -79,6 +80,7 @@ function show(item) {
     if (input.type === "radio") input.checked = false;
     else input.value = "";
   }
+  if (byId("rewrite")) suggest("");
   history.replaceState(null, "", `/queues/${queue}?at=${position()}`);
   scrollTo(0, 0);
   item.focus({ preventScroll: true });
@@ -147,27 +149,70 @@ function saying(value) {
   if (mode === "adjudication") return said;
   const sure = document.querySelector("input[name=confidence]:checked");
   const tags = byId("tags").value.split(",").map((tag) => tag.trim()).filter(Boolean);
-  return { ...said, tags, confidence: sure ? Number(sure.value) : null };
+  const rewrite = byId("rewriting").hidden ? "" : byId("rewrite").value.trim();
+  return { ...said, tags, rewrite, confidence: sure ? Number(sure.value) : null };
 }
 
 function decide(value) {
   const item = current();
-  if (!item || waiting || ("writesFirst" in item.dataset && value !== null)) return;
+  if (!item || waiting || (mode === "simulation" && value !== null) || ("writesFirst" in item.dataset && value !== null)) return;
+  const said = saying(value);
+  put("/events", { said, blind }, item, value !== null, () => restore(said));
+}
+
+/** Send a decision on its way, and show the next item. */
+function put(path, what, item, counts, again, written) {
   const at = position();
-  const event = { uuid: uuid(), queue, position: at, seconds: seconds(), blind, said: saying(value) };
-  const by = value !== null && !decided.has(at) && !("decided" in item.dataset) ? 1 : 0;
-  (value === null ? skipped : decided).add(at);
+  const by = counts && !decided.has(at) && !("decided" in item.dataset) ? 1 : 0;
+  (counts ? decided : skipped).add(at);
   ahead = ahead.filter((other) => other.dataset.position !== item.dataset.position);
   count(by);
-  outbox.put(event, (error) => {
+  const failed = (error) => {
     decided.delete(at);
     skipped.delete(at);
     count(-by);
     if (current()) ahead.unshift(current());
     show(item);
+    again();
     complain(`not saved: ${error.message}`);
-  });
+  };
+  outbox.put(path, { uuid: uuid(), queue, position: at, seconds: seconds(), ...what }, { written, failed });
   next();
+}
+
+/** What was said stands in the fields again. */
+function restore(said) {
+  byId("note").value = said.note ?? "";
+  if (byId("tags")) byId("tags").value = (said.tags ?? []).join(", ");
+  if (said.confidence && mode === "verdict") byId(`sure-${said.confidence}`).checked = true;
+  if (byId("rewrite")) suggest(said.rewrite ?? "");
+}
+
+/** The field for a better text, which goes with the verdict. */
+function suggest(text) {
+  byId("rewrite").value = text;
+  byId("rewriting").hidden = !text;
+}
+
+function edit() {
+  const shown = place.querySelector(".explanation");
+  if (!byId("rewrite") || !shown) return;
+  if (!byId("rewrite").value) suggest(shown.textContent);
+  byId("rewriting").hidden = false;
+  byId("rewrite").focus();
+}
+
+function handIn() {
+  const item = current();
+  if (!item || waiting) return;
+  put("/simulations", { spans: marks(item) }, item, true, () => {}, simulated);
+}
+
+/** How the reviewer's last marks did. */
+function simulated(answer) {
+  const known = ({ value, reason }) => (value === null ? `undefined, ${reason}` : value.toFixed(3));
+  const others = answer.beside.map((each) => `${each.simulator} ${known(each)}`).join(", ");
+  byId("last").textContent = `Item ${answer.event.position + 1}: ${answer.scorer} ${known(answer)}${others ? `; on the same spans ${others}` : ""}.`;
 }
 
 function count(by) {
@@ -187,7 +232,7 @@ async function undo() {
     byId("end").hidden = true;
     await look(undone.position);
     ahead = ahead.filter((item) => Number(item.dataset.position) !== undone.position);
-    if (undone.said.note) byId("note").value = undone.said.note;
+    restore(undone.said);
     announce(`taken back: ${undone.said.verdict ?? undone.said.winner ?? undone.kind}`);
     complain("");
   } catch (error) {
@@ -232,6 +277,7 @@ function act(key) {
   else if (key === "Backspace") undo();
   else if (key === "c") byId("note").focus();
   else if (key === "g" && byId("tags")) byId("tags").focus();
+  else if (key === "e") edit();
   else if (key === "v") root.classList.toggle("hide-simulated");
   else if (key === "?") byId("help").showModal();
   else if (/^[123]$/.test(key) && mode === "verdict") byId(`sure-${key}`).checked = true;
@@ -249,9 +295,12 @@ document.addEventListener("click", (event) => {
   else if (button.id === "skip") decide(null);
   else if (button.id === "undo") undo();
   else if (button.id === "help-button") byId("help").showModal();
+  else if (button.id === "edit") edit();
+  else if (button.id === "submit-marks") handIn();
   else if (button.classList.contains("save-own")) saveOwn();
 });
 byId("decide").addEventListener("submit", (event) => event.preventDefault());
 
+marking(place, handIn, () => shortcuts.checked);
 history.replaceState(null, "", `/queues/${queue}?at=${position()}`);
 refill().catch((error) => complain(error.message));
