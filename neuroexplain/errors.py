@@ -2,6 +2,7 @@
 
     NeuroexplainError                base; catch this to catch them all
     ├── SubjectError                 a subject model cannot be found, loaded or hooked
+    │   └── BusyError                others have not done with it
     ├── CorpusError                  a corpus cannot be found, read or split
     ├── CollectError                 activations are not finite, a span does not fit the subject
     ├── PluginError                  an unknown explainer, simulator or scorer, or a bad setting of one
@@ -45,6 +46,10 @@ class SubjectError(NeuroexplainError):
     """A subject model cannot be found, loaded or hooked."""
 
 
+class BusyError(SubjectError):
+    """A subject model is busy for others; it may be free later."""
+
+
 class CorpusError(NeuroexplainError):
     """A corpus cannot be found, read or split."""
 
@@ -67,6 +72,10 @@ class ConfigError(NeuroexplainError):
 
 class CatalogueError(NeuroexplainError):
     """The catalogue cannot be opened, or lacks what was asked of it."""
+
+
+class AbsentError(CatalogueError):
+    """The catalogue, or the file of reviews, does not hold what was asked for."""
 
 
 class QueryError(NeuroexplainError):

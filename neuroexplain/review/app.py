@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from neuroexplain.errors import NeuroexplainError
+from neuroexplain.errors import AbsentError, NeuroexplainError
 from neuroexplain.review import api, pages
 from neuroexplain.review.desk import Desk
 from neuroexplain.review.rendering import STATIC, page
@@ -43,7 +43,8 @@ def create_app(desk: Desk, sessions: Sessions, hosts: frozenset[str]) -> Guard:
 
 async def _mendable(request: Request, error: Exception) -> Response:
     """What the user can mend: one line."""
-    return _said(request, 400, " ".join(str(error).split()))
+    status = 404 if isinstance(error, AbsentError) else 400
+    return _said(request, status, " ".join(str(error).split()))
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from neuroexplain.errors import CatalogueError
+from neuroexplain.errors import AbsentError
 from neuroexplain.review.desk import Desk
 from neuroexplain.review.marking import MarkingSpan, held_out
 from neuroexplain.review.views.neuron import NeuronView, neuron_view
@@ -73,11 +73,11 @@ def item_at(desk: Desk, queue: Queue, position: int) -> QueueItem:
     """The item at a place of a queue.
 
     Raises:
-        CatalogueError: there is none.
+        AbsentError: there is none.
     """
     found = desk.reviews.items(queue, start=position, limit=1)
     if not found or found[0].position != position:
-        raise CatalogueError(
+        raise AbsentError(
             f'queue "{queue.name}" has items 0 to {queue.n_items - 1}, not {position}'
         )
     return found[0]
@@ -116,7 +116,7 @@ def item_view(desk: Desk, queue: Queue, item: QueueItem, reviewer: str) -> ItemV
 def _shown(desk: Desk, item: QueueItem) -> Mapping[str, Any] | None:
     try:
         return desk.catalogue.show(item.target.neuron)
-    except CatalogueError:
+    except AbsentError:
         return None
 
 

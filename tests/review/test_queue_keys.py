@@ -6,7 +6,6 @@ import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -14,18 +13,15 @@ from playwright.sync_api import Page, expect
 from neuroexplain.review.items import MARKED
 from neuroexplain.review.marking import held_out, scored
 from neuroexplain.reviewed import (
-    Blind,
     Event,
     Judged,
-    Mode,
     Preferred,
     Queue,
-    QueueItem,
     Simulated,
-    Target,
     Written,
 )
 from tests.review.conftest import Site, Visit, serving
+from tests.review.queues import make, pairs
 
 KEYS = {"a": "correct", "b": "too-broad", "n": "too-narrow", "p": "partly", "x": "wrong", "u": "uninterpretable", "0": "cannot-tell"}  # fmt: skip
 pytestmark = pytest.mark.xdist_group("browser")
@@ -36,22 +32,6 @@ def shared(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
     """One server for all tests here; each has a queue of its own."""
     with serving(made, tmp_path_factory.mktemp("reviews") / "r.sqlite") as site:
         yield site
-
-
-def targets(site: Site, n: int) -> list[Target]:
-    rows = site.catalogue.search("score>=0", limit=3 * n).rows
-    found = site.catalogue.targets([row.explanation_id for row in rows])
-    return list(dict.fromkeys(found.values()))[:n]
-
-
-def make(
-    site: Site, n: int = 6, *, mode: Mode = "verdict", blind: Blind = "none", shared: bool = True
-) -> Queue:
-    about = targets(site, n)
-    items = [QueueItem(i, target, shared=shared) for i, target in enumerate(about)]
-    return site.reviews.make_queue(
-        Queue(uuid4().hex, f"{mode} {blind}", mode, blind, 0, {}, (), 0, "ann", ""), items
-    )
 
 
 def at(page: Page, position: int) -> None:
@@ -316,28 +296,20 @@ def test_the_explanation_is_given_out_only_once_there_is_one_of_the_reviewers(
 
 
 def test_pairs_are_decided_by_sides(shared: Site, visit: Visit) -> None:
-    about = targets(shared, 40)
-    by_neuron: dict[object, list[Target]] = {}
-    for target in about:
-        by_neuron.setdefault(target.neuron, []).append(target)
-    pairs = [found[:2] for found in by_neuron.values() if len(found) > 1][:3]
-    assert len(pairs) == 3
-    items = [QueueItem(i, a, b, shared=True) for i, (a, b) in enumerate(pairs)]
-    queue = shared.reviews.make_queue(
-        Queue(uuid4().hex, "pairs", "pairwise", "scores", 0, {}, (), 0, "ann", ""), items
-    )
+    queue = make(shared, 3, mode="pairwise", blind="scores")
+    about = pairs(shared, 3)
     page = visit(shared).page
     page.goto(f"/queues/{queue.uuid}")
     for position, key in enumerate("120"):
         at(page, position)
         assert page.locator(".pair .explanation").all_inner_texts() == [
-            t.text for t in pairs[position]
+            t.text for t in about[position]
         ]
         page.keyboard.press(key)
     expect(page.locator("#end")).to_be_visible()
     events = decisions(shared, queue, "preference")
     assert [e.data for e in events] == [Preferred("left"), Preferred("right"), Preferred("tie")]
-    assert [(e.target, e.other) for e in events] == [tuple(pair) for pair in pairs]
+    assert [(e.target, e.other) for e in events] == about
 
 
 def test_a_person_marks_held_out_spans_by_keys_and_is_scored(shared: Site, visit: Visit) -> None:

@@ -26,7 +26,7 @@ from neuroexplain.catalogue.collections.collected import find_collection as find
 from neuroexplain.catalogue.collections.spans import SpanReader
 from neuroexplain.catalogue.storage import codec
 from neuroexplain.catalogue.storage.rows import Prepared
-from neuroexplain.errors import CatalogueError, unknown
+from neuroexplain.errors import AbsentError, unknown
 from neuroexplain.levels import side
 from neuroexplain.recorded import QUANTILE_LEVELS, SubjectInfo
 from neuroexplain.records import (
@@ -116,7 +116,7 @@ def neuron_id(connection: Connection, collection: Collection, neuron: NeuronId) 
     """Row of a neuron that a collection recorded, for who will ask for others of the layer too: they are looked up at once.
 
     Raises:
-        CatalogueError: it did not; the message has the valid layers and indices.
+        AbsentError: it did not; the message has the valid layers and indices.
     """
     width = _width(collection, neuron)
     rows = collection.rows.get(neuron.layer)
@@ -142,10 +142,10 @@ def _width(collection: Collection, neuron: NeuronId) -> int:
     """Neurons of a neuron's layer."""
     subject = collection.subject
     if neuron.subject != subject.name:
-        raise CatalogueError(unknown("subject", neuron.subject, [subject.name]))
+        raise AbsentError(unknown("subject", neuron.subject, [subject.name]))
     if neuron.layer not in collection.layers:
         layers = ", ".join(map(str, collection.layers))
-        raise CatalogueError(f"neuron {neuron}: no such layer; {subject.name} has layers {layers}")
+        raise AbsentError(f"neuron {neuron}: no such layer; {subject.name} has layers {layers}")
     return subject.widths[neuron.layer]
 
 
@@ -154,7 +154,7 @@ def _there(row: int, collection: Collection, neuron: NeuronId) -> int:
         subject = collection.subject
         width = subject.widths[neuron.layer]
         valid = f"0 to {width - 1}" if width else "no neurons"
-        raise CatalogueError(
+        raise AbsentError(
             f"neuron {neuron}: no such index; layer {neuron.layer} of {subject.name} has {valid}"
         )
     return row

@@ -12,7 +12,7 @@ from neuroexplain.catalogue.reviewing import tables
 from neuroexplain.catalogue.reviewing.events import target_id
 from neuroexplain.catalogue.storage import codec
 from neuroexplain.catalogue.storage.rows import add, add_one
-from neuroexplain.errors import CatalogueError
+from neuroexplain.errors import AbsentError, CatalogueError
 from neuroexplain.records import NeuronId
 from neuroexplain.reviewed import DECIDING, Progress, Queue, QueueItem, Stratum, Target
 
@@ -87,11 +87,11 @@ def of(connection: Connection, uuid: str) -> Queue:
     """The queue of a name.
 
     Raises:
-        CatalogueError: there is none.
+        AbsentError: there is none.
     """
     found = every(connection, uuid)
     if not found:
-        raise CatalogueError(f'no queue "{uuid}" in this file of reviews')
+        raise AbsentError(f'no queue "{uuid}" in this file of reviews')
     return found[0]
 
 

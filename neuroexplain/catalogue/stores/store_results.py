@@ -16,7 +16,7 @@ from neuroexplain.catalogue.results.scores import NewScores
 from neuroexplain.catalogue.results.simulations import KnownSimulation, NewSimulation
 from neuroexplain.catalogue.storage import codec
 from neuroexplain.catalogue.stores.store_file import StoreFile
-from neuroexplain.errors import CatalogueError
+from neuroexplain.errors import AbsentError
 from neuroexplain.records import Explanation, NeuronId, Ngram, Score, Simulation, Split
 
 
@@ -86,7 +86,7 @@ class ResultStore(StoreFile):
         with self._database.reading() as connection:
             found = explanations.explanation(connection, number)
         if found is None:
-            raise CatalogueError(f"the catalogue has no explanation {number}")
+            raise AbsentError(f"the catalogue has no explanation {number}")
         return found
 
     def explanation_refs(
