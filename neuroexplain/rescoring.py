@@ -9,9 +9,8 @@ the same simulator on the same held-out spans and stand beside the same null, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from neuroexplain.catalogue import Catalogue, Collection, NewExplanation
 from neuroexplain.config import ExplainConfig, ScoreConfig, as_dict, score_config
@@ -20,45 +19,20 @@ from neuroexplain.explainers.base import dead
 from neuroexplain.explaining import Explained, ExplanationKeys
 from neuroexplain.judging import OwnJudge
 from neuroexplain.llm.base import LLM
-from neuroexplain.models import language_models
+from neuroexplain.readers import HUMAN, Reader, check_reader, simulator_of
 from neuroexplain.records import Evidence, Explanation, HeldOut, Score
-from neuroexplain.registry import check, create, find, names, needs_llm, require_llm, summary
+from neuroexplain.registry import create, find, needs_llm
 from neuroexplain.reviewed import Target
 from neuroexplain.run import Execution, Run
-from neuroexplain.runner import check_scoring
 from neuroexplain.scorers.paired import Difference, differences
-from neuroexplain.scoring import Scoring, check_pair
+from neuroexplain.scoring import Scoring
 from neuroexplain.simulating import Simulated
 from neuroexplain.tracks import asks, is_staged, needs_calibration, score_names
 from neuroexplain.truth import truth_of
 
-HUMAN = "human"
 LONGEST = 2_000
 """Characters of an edited text."""
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Reader:
-    """Who reads explanations: a simulator, and the language model that it may ask."""
-
-    simulator: str | None = None
-    """None takes what fits: `embedding` without a language model, else as `sweep` does."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    llm: str = "none"
-    base_url: str | None = None
-    """What the ledger knows the servers of an `openai:` model by."""
-    llm_settings: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A simulator, and whether it can read what people write here."""
-
-    name: str
-    does: str
-    why_not: str | None
-    """Why it cannot; None where it can."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +43,7 @@ class Rescoring:
     """The explanation that was edited."""
     text: str
     author: str
-    reader: Reader = Reader()
+    reader: Reader = field(default_factory=Reader)
 
 
 @dataclass(frozen=True)
@@ -96,37 +70,6 @@ class Rescored:
     """Held-out spans that both were simulated on."""
     changes: tuple[Change, ...]
     """One for each score."""
-
-
-def offers(reader: Reader) -> tuple[Offer, ...]:
-    """All simulators, with why some cannot be chosen."""
-    return tuple(_offer(name, reader) for name in names("simulator"))
-
-
-def check_reader(reader: Reader) -> None:
-    """Find a reader that cannot read what people write before any of it is written.
-
-    Raises:
-        RescoringError: its language model answers in batches.
-        PluginError: the simulator does not exist, needs a language model, or reads something else.
-    """
-    if reader.llm.startswith("batch:"):
-        raise RescoringError(
-            "the answers of an offline batch come hours later; edits are scored with --llm openai:MODEL or local:SUBJECT"
-        )
-    name = simulator_of(reader)
-    check("simulator", name, reader.settings)
-    require_llm("simulator", name, reader.llm)
-    check_pair(HUMAN, name)
-
-
-def simulator_of(reader: Reader) -> str:
-    """The simulator of a reader; of one that names none, the one that fits."""
-    if reader.simulator is not None:
-        return reader.simulator
-    if reader.llm == "none":
-        return "embedding"
-    return "logprob" if reader.llm.startswith("local:") else "sparse"
 
 
 def scored_as(
@@ -171,8 +114,16 @@ def rescore(
         CatalogueError: the neuron was not recorded, or the catalogue cannot be written to.
         HeldError: the same edit is being scored by another process.
     """
+    from neuroexplain.models import language_models  # takes a second
+
     case = _Case.of(catalogue, wanted)
-    config = {"edit": {"neuron": str(wanted.parent.neuron), "parent": wanted.parent.text, "text": wanted.text.strip(), "author": wanted.author.strip()}, "score": case.config}  # fmt: skip
+    edit = {
+        "neuron": str(wanted.parent.neuron),
+        "parent": wanted.parent.text,
+        "text": wanted.text.strip(),
+        "author": wanted.author.strip(),
+    }
+    config = {"edit": edit, "score": case.config}
     with (
         Run(catalogue, "review", config, execution) as run,
         language_models(run, None, case.config) as (_, llm),
@@ -218,9 +169,8 @@ async def _scored(run: Run, case: _Case, llm: LLM | None, report: Report) -> Res
     scoring = Scoring(run, case.collection, config, llm, judge)
     own = await _saved(run, case)
     report(f"{config.simulator} reads the edited text")
-    after = await _simulated(
-        scoring, own
-    )  # the first: a run ends where its first call has no answer
+    # This one first: a run ends where its first call has no answer.
+    after = await _simulated(scoring, own)
     report(f"{config.simulator} reads the old text")
     before = await _simulated(scoring, case.parent)
     report("scoring")
@@ -323,6 +273,8 @@ def _config(catalogue: Catalogue, parent: int, reader: Reader) -> ScoreConfig:
         RescoringError: the language model answers in batches.
         PluginError: the simulator does not exist, needs a language model, or cannot read what people write.
     """
+    from neuroexplain.runner import check_scoring
+
     check_reader(reader)
     name = simulator_of(reader)
     known = scored_as(catalogue, parent, name) or ScoreConfig()
@@ -341,14 +293,3 @@ def _config(catalogue: Catalogue, parent: int, reader: Reader) -> ScoreConfig:
     )
     check_scoring(found)
     return found
-
-
-def _offer(name: str, reader: Reader) -> Offer:
-    kind = find("simulator", name)
-    reads = getattr(kind, "reads", None)
-    why_not = None
-    if reads is not None:
-        why_not = f"it reads what the explainer {reads} found, and no text"
-    elif needs_llm(kind) and reader.llm == "none":
-        why_not = "it asks a language model: start the page with --llm"
-    return Offer(name, summary(kind), why_not)

@@ -227,7 +227,7 @@ class Stratum:
     population: int
     """Explanations in it."""
     sampled: int
-    """Of them in the queue."""
+    """Of them that were drawn; explanations with equal texts on one neuron are one item."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,8 @@ class QueueItem:
     stratum: int | None = None
     """Number of its stratum in the queue; None where none were drawn."""
     weight: float | None = None
-    """Explanations that it stands for: one over its chance of being drawn; None where nothing was drawn at random."""
+    """Explanations that it stands for: over its rows that were drawn, the sum of one over the chance of each (equal texts on
+    one neuron are several rows); None where nothing was drawn at random."""
     shared: bool = False
     """Whether every reviewer is to decide it; others go to whoever comes first."""
     again: bool = False

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from neuroexplain import collecting
@@ -10,7 +13,7 @@ from neuroexplain.catalogue.language import grammar
 from neuroexplain.catalogue.language.query import Query, Term
 from neuroexplain.catalogue.searching.conditions import RANKED
 from neuroexplain.catalogue.searching.search import SECONDS
-from neuroexplain.errors import CatalogueError
+from neuroexplain.errors import BusyError, CatalogueError
 from neuroexplain.indexing import sentence_model
 from neuroexplain.recent import Recent
 from neuroexplain.records import Floats
@@ -46,6 +49,8 @@ class Resolver:
         self._execution = execution or Execution()
         self._subjects = {} if subject is None else {subject.name: subject}
         self._known: Recent[tuple[object, ...], Ranking] = Recent(_KEPT)
+        self._lock = RLock()
+        self._models: set[str] = set()
         self.subject: str | None = None
         """Name of the subject that `activates:` is about, where the catalogue holds several."""
 
@@ -57,8 +62,33 @@ class Resolver:
             SubjectError: a model cannot be loaded, or is not the one that was recorded.
             QueryError: a text in which nothing counts.
         """
-        key = (self._catalogue.ranking_state(), term, self.subject)
-        return self._known.get(key, lambda: self._made(term))
+        with self._lock:
+            key = (self._catalogue.ranking_state(), term, self.subject)
+            return self._known.get(key, lambda: self._made(term))
+
+    @property
+    def loaded(self) -> list[str]:
+        """Names of the models that stay in memory: subjects, and sentence models with the hash of their weights."""
+        return sorted(self._models | set(self._subjects))
+
+    @contextmanager
+    def running(self, collection: Collection, *, wait: float = -1) -> Iterator[Subject]:
+        """The subject that a collection recorded, for nobody else meanwhile; it stays loaded.
+
+        Args:
+            collection: says which.
+            wait: seconds until others have done with it; without it, as long as that takes.
+
+        Raises:
+            BusyError: others have not done with it by then.
+            SubjectError: it cannot be loaded, or is not the one that was recorded.
+        """
+        if not self._lock.acquire(timeout=wait):
+            raise BusyError(f"{collection.subject.name} is busy for others; try again")
+        try:
+            yield self._subject(collection)
+        finally:
+            self._lock.release()
 
     def _made(self, term: Term) -> Ranking:
         match term.field:
@@ -79,6 +109,7 @@ class Resolver:
             raise CatalogueError(
                 "the index of meanings was made by a sentence model of other weights; `neuroexplain db embed` makes it anew"
             )
+        self._models = self._models | {name}
         vector = model.text(term.value)
         if vector is None:
             raise term.wrong("a text in which the sentence model sees a token")

@@ -6,6 +6,8 @@ import os
 
 # Before torch is imported: threads beyond the free cores make it slower, and pytest runs several processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No model hub is asked, and none is waited for.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -134,20 +134,24 @@ ALLOWED: dict[str, set[str]] = {
     "agreement": set(),
     "queueing": {"catalogue", "levels", "run", "searching", "words"},
     "appraising": {"agreement", "catalogue"},
+    "readers": {"registry", "scoring"},
     "rescoring": {
-        *("catalogue", "explainers", "explaining", "judging", "llm", "models", "registry", "run"),
-        *("runner", "scorers", "scoring", "simulating", "tracks", "truth"),
+        *("catalogue", "explainers", "explaining", "judging", "llm", "models", "readers"),
+        *("registry", "run", "runner", "scorers", "scoring", "simulating", "tracks", "truth"),
     },
     "review": {
-        *("__init__", "agreement", "appraising", "catalogue", "collecting", "heat", "heldout"),
+        *("__init__", "agreement", "appraising", "catalogue", "collecting", "corpora", "heat"),
+        *("heldout",),
         *(
             "levels",
             "llm",
             "pipeline",
             "queueing",
+            "readers",
             "registry",
             "rescoring",
             "run",
+            "scorers",
             "searching",
             "subjects",
             "truth",
@@ -159,7 +163,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "testing": {"catalogue", "corpora", "subjects", "words"},
     "cli": {
-        *("appraising", "exporting", "importing", "indexing", "queueing", "review", "searching"),
+        *("agreement", "appraising", "exporting", "importing", "indexing", "queueing", "readers"),
+        *("review", "searching"),
         *("__init__", "catalogue", "collecting", "estimating", "levels", "llm", "locks"),
         *(
             "puzzles",

@@ -22,8 +22,9 @@ from neuroexplain.errors import (
     PluginError,
     RescoringError,
 )
+from neuroexplain.readers import Reader, offers
 from neuroexplain.records import NeuronId
-from neuroexplain.rescoring import Reader, Rescoring, offers, rescore, scored_as
+from neuroexplain.rescoring import Rescoring, rescore, scored_as
 from neuroexplain.reviewed import Target
 from neuroexplain.run import Execution
 from neuroexplain.simulators.embedding import EmbeddingSimulator, embeddings
@@ -118,6 +119,15 @@ def test_the_same_edit_is_the_same_explanation(catalogue: Catalogue) -> None:
     assert len(catalogue.show(NEURON)["explanations"]) == n
     other = rescore(catalogue, replace(edit(catalogue), author="bob"))
     assert other.explanation != first.explanation
+
+
+def test_a_report_is_still_of_the_sweep(catalogue: Catalogue) -> None:
+    before = catalogue.newest_scored_run()
+    found = rescore(catalogue, edit(catalogue))
+    assert catalogue.newest_scored_run() == before
+    assert [s.run for s in catalogue.scored_by(found.explanation)] == [
+        catalogue.runs()[0]["run_id"]
+    ]
 
 
 def test_an_edit_of_an_edit_stands_beside_the_null_of_the_first_text(catalogue: Catalogue) -> None:

@@ -17,15 +17,19 @@ from neuroexplain.catalogue.results.explanations import ExplanationRef, NewExpla
 from neuroexplain.catalogue.results.scores import NewScores
 from neuroexplain.catalogue.results.simulations import KnownSimulation, NewSimulation
 from neuroexplain.catalogue.results.texts import TextSet
+from neuroexplain.catalogue.reviewing.comparing import Beside
+from neuroexplain.catalogue.reviewing.frames import Frame
 from neuroexplain.catalogue.reviewing.reviews import Reviews, reviews_path
 from neuroexplain.catalogue.searching.found import SearchResult, SearchRow
 from neuroexplain.catalogue.searching.rankings import Ranking
 from neuroexplain.catalogue.store import Catalogue
 
 __all__ = [
+    "Beside",
     "Catalogue",
     "Collection",
     "ExplanationRef",
+    "Frame",
     "Importer",
     "KnownSimulation",
     "NewExplanation",

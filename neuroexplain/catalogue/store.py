@@ -12,11 +12,15 @@ from neuroexplain.catalogue.searching import search
 from neuroexplain.catalogue.searching.found import SearchResult
 from neuroexplain.catalogue.searching.search import SECONDS, Resolve, Wish
 from neuroexplain.catalogue.storage.engine import locate as locate
+from neuroexplain.catalogue.stores.store_appraisal import AppraisalStore
 from neuroexplain.catalogue.stores.store_care import CareStore
 from neuroexplain.catalogue.stores.store_collections import CollectionStore
 from neuroexplain.catalogue.stores.store_evidence import EvidenceStore
 from neuroexplain.catalogue.stores.store_exchange import ExchangeStore
+from neuroexplain.catalogue.stores.store_frames import FrameStore
+from neuroexplain.catalogue.stores.store_health import HealthStore
 from neuroexplain.catalogue.stores.store_ngrams import NgramStore
+from neuroexplain.catalogue.stores.store_provenance import ProvenanceStore
 from neuroexplain.catalogue.stores.store_rankings import RankingStore
 from neuroexplain.catalogue.stores.store_reports import ReportStore
 from neuroexplain.catalogue.stores.store_rescoring import RescoringStore
@@ -39,6 +43,10 @@ class Catalogue(
     ExchangeStore,
     RescoringStore,
     ReviewStore,
+    FrameStore,
+    ProvenanceStore,
+    AppraisalStore,
+    HealthStore,
     CareStore,
 ):
     """One catalogue file. Safe to use from several threads and processes at once.

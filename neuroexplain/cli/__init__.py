@@ -26,6 +26,7 @@ from neuroexplain.cli.plugins import plugins
 from neuroexplain.cli.probe import probe
 from neuroexplain.cli.report import report
 from neuroexplain.cli.review import review
+from neuroexplain.cli.reviews import reviews
 from neuroexplain.cli.runs import runs
 from neuroexplain.cli.score import score
 from neuroexplain.cli.search import search
@@ -73,7 +74,7 @@ def cli() -> None:
 
 
 for command in (
-    *(collect, merge, ngrams, explain, score, sweep, search, show, review),
+    *(collect, merge, ngrams, explain, score, sweep, search, show, review, reviews),
     *(export, import_, report, runs, batch, probe, sites, plugins, bench, db),
 ):
     cli.add_command(command)

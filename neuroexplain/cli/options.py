@@ -92,6 +92,12 @@ sae = option(
     "Sparse autoencoder on the site: FILE.safetensors, with {} for the layer, or @8 behind it.",
     default=None,
 )
+trusting = several(
+    option(
+        "--allow-pickle", "Read weights that are not safetensors; they can run code.", is_flag=True
+    ),
+    option("--trust-remote-code", "Run model code that comes with the weights.", is_flag=True),
+)
 passing = several(
     option(
         "--max-memory",
@@ -105,10 +111,7 @@ passing = several(
         type=click.FloatRange(0),
         default=60.0,
     ),
-    option(
-        "--allow-pickle", "Read weights that are not safetensors; they can run code.", is_flag=True
-    ),
-    option("--trust-remote-code", "Run model code that comes with the weights.", is_flag=True),
+    trusting,
 )
 collecting = several(
     option(
@@ -205,6 +208,11 @@ limits = several(
         multiple=True,
     ),
 )
+_llm_set = option(
+    "--llm-set",
+    "Further parameter of every request, key=value, such as service_tier=flex; may be repeated.",
+    multiple=True,
+)
 calling = several(
     option(
         "--llm",
@@ -212,13 +220,19 @@ calling = several(
         default="none",
     ),
     option("--model", "Model that batch: requests ask for.", default=None),
-    option(
-        "--llm-set",
-        "Further parameter of every request, key=value, such as service_tier=flex; may be repeated.",
-        multiple=True,
-    ),
+    _llm_set,
     limits,
 )
+asking = several(
+    option(
+        "--llm",
+        "Language model: openai:MODEL, local:SUBJECT, scripted:FILE or none.",
+        default="none",
+    ),
+    _llm_set,
+    limits,
+)
+"""The same where an answer is waited for."""
 explaining = several(
     option("--explainer", "Which explainer; see neuroexplain plugins.", default="ngram"),
     option("--set", "Setting of the explainer, key=value; may be repeated.", multiple=True),

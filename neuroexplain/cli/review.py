@@ -28,7 +28,8 @@ from neuroexplain.cli import options
 @options.option(
     "--simulator-set", "Setting of the simulator, key=value; may be repeated.", multiple=True
 )
-@options.calling
+@options.asking
+@options.trusting
 @options.device
 def review(**values: Any) -> None:
     """Review explanations by hand, in a browser on this machine.
@@ -38,7 +39,7 @@ def review(**values: Any) -> None:
     """
     from neuroexplain.catalogue import Catalogue, Reviews, reviews_path
     from neuroexplain.cli.running import execution
-    from neuroexplain.rescoring import Reader, check_reader
+    from neuroexplain.readers import Reader, check_reader
     from neuroexplain.review.desk import Desk
     from neuroexplain.review.security import user_secret
     from neuroexplain.review.serving import listen, serve

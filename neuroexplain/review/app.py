@@ -13,6 +13,7 @@ from neuroexplain.review import api, pages
 from neuroexplain.review.desk import Desk
 from neuroexplain.review.rendering import STATIC, page
 from neuroexplain.review.security import Guard, Sessions
+from neuroexplain.review.timing import Timed
 
 
 def create_app(desk: Desk, sessions: Sessions, hosts: frozenset[str]) -> Guard:
@@ -31,6 +32,7 @@ def create_app(desk: Desk, sessions: Sessions, hosts: frozenset[str]) -> Guard:
         openapi_url="/api/v1/openapi.json",
     )
     app.state.desk = desk
+    desk.mirror.start()
     app.state.sessions = sessions
     app.include_router(api.router, prefix="/api/v1")
     app.include_router(pages.router, include_in_schema=False)
@@ -38,7 +40,7 @@ def create_app(desk: Desk, sessions: Sessions, hosts: frozenset[str]) -> Guard:
     app.add_exception_handler(NeuroexplainError, _mendable)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    return Guard(app, sessions, hosts)
+    return Guard(Timed(app, desk.timings), sessions, hosts)
 
 
 async def _mendable(request: Request, error: Exception) -> Response:

@@ -10,12 +10,16 @@ from fastapi import Depends, Request
 
 from neuroexplain import __version__
 from neuroexplain.catalogue import Catalogue, Reviews
-from neuroexplain.rescoring import Reader
+from neuroexplain.readers import Reader
+from neuroexplain.review.finding import SECONDS, Finder
 from neuroexplain.review.jobs import Jobs
+from neuroexplain.review.mirroring import Mirror
+from neuroexplain.review.timing import Timings
+from neuroexplain.review.trying import Trying
 from neuroexplain.run import Execution
 from neuroexplain.searching import Resolver
 
-QUERY_SECONDS = 0.5
+QUERY_SECONDS = SECONDS
 """Time limit of a query from the browser; what was found until then is shown, and the page says so."""
 
 
@@ -36,20 +40,42 @@ class Desk:
     """Who reads explanations that are edited here."""
     jobs: Jobs = field(default_factory=Jobs)
     """Work that outlasts a request."""
+    timings: Timings = field(default_factory=Timings)
+    """How long requests took."""
     version: str = __version__
+
+    def __post_init__(self) -> None:
+        # Made now: of two requests at once each would make its own, and load its own models.
+        _ = self.finder, self.trying, self.mirror
+
+    @cached_property
+    def mirror(self) -> Mirror:
+        """Has the catalogue follow the reviews."""
+        return Mirror(self.catalogue.location, self.reviews, on=not self.read_only)
 
     @cached_property
     def resolver(self) -> Resolver:
         """Answers `meaning:`, `similar:` and `activates:`; keeps loaded models."""
         return Resolver(self.catalogue, execution=self.execution)
 
+    @cached_property
+    def trying(self) -> Trying:
+        """Runs texts through subjects."""
+        return Trying(self.catalogue, self.resolver)
+
     def writing(self) -> Catalogue:
         """The catalogue opened for writing, to be closed by whoever asks; it waits while a sweep writes."""
         return Catalogue(self.catalogue.location)
 
+    @cached_property
+    def finder(self) -> Finder:
+        """Searches the catalogue within the limits of a page."""
+        return Finder(self.catalogue, self.resolver)
+
     def close(self) -> None:
         """End the jobs, then close the files that they work with."""
         self.jobs.close()
+        self.mirror.close()
         self.catalogue.close()
         self.reviews.close()
 

@@ -94,6 +94,11 @@ class Jobs:
             )
         return job
 
+    def under_way(self) -> list[Job]:
+        """Jobs that wait or run, the oldest first."""
+        with self._lock:
+            return [job for job in self._jobs.values() if not job.over]
+
     def close(self, *, seconds: float = 5.0) -> None:
         """Take no more, fail what waits, and give the running job so many seconds to end."""
         with self._lock:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from neuroexplain.catalogue.language import grammar
+from neuroexplain.catalogue.language.fields import LARGEST_FIRST
 from neuroexplain.catalogue.language.query import All, Node, Query, Term
 from neuroexplain.catalogue.language.unparsing import unparse
 
@@ -43,10 +44,24 @@ def page_of(query: str, **more: str) -> str:
     return f"/catalogue?{urlencode({'q': query, **more})}"
 
 
-def sorted_by(query: Query, field: str) -> str:
-    """A query with its results in the order of a field; again the other way round."""
-    turned = query.sort == field and query.descending
-    return unparse(replace(query, sort=field, descending=not turned))
+def sorting(query: Query, field: str, now: str | None) -> tuple[str, str | None]:
+    """A query with its results in the order of a field, or the other way round where they are in it; and how they are now.
+
+    Args:
+        query: that is changed.
+        field: one of `fields.SORTS`.
+        now: what the results are in the order of, said or not.
+
+    >>> sorting(grammar.parse("ice"), "score", "score")
+    ('ice -sort:score', 'descending')
+    >>> sorting(grammar.parse("ice"), "layer", "score")
+    ('ice sort:layer', None)
+    """
+    usual = field in LARGEST_FIRST
+    descending = query.descending if query.sort is not None else usual
+    order = None if now != field else "descending" if descending else "ascending"
+    turned = usual if order is None else not descending
+    return unparse(replace(query, sort=field, descending=turned)), order
 
 
 def parsed(text: str) -> Query:

@@ -36,7 +36,7 @@ SCORE = (
     *("null_n", "p_value", "null_reason", "floor", "n_tokens", "n_nonzero", "coverage", "run_id", "created_ms"),
 )  # fmt: skip
 REVIEW = ("id", "explanation_id", "reviewer", "verdict", "note", "seconds", "created_at")
-VERDICTS = ("right", "partly", "wrong", "unclear")
+VERDICTS = ("correct", "partly", "wrong", "cannot-tell")
 TAGS = ("syntax", "names", "numbers", "polysemantic", "check-again")
 SECOND = "detection"
 """Scorer beside correlation."""

@@ -15,8 +15,10 @@ from tests.catalogue import (
     test_entries,
     test_evidence,
     test_fingerprint,
+    test_mirror,
     test_ngrams,
     test_rankings,
+    test_rated,
     test_results,
     test_scored,
     test_search,
@@ -83,7 +85,7 @@ def of_files(test: FunctionType) -> bool:
 
 
 for _module in (
-    test_alike, test_collections, test_entries, test_evidence, test_fingerprint, test_ngrams,
-    test_rankings, test_results, test_scored, test_search, test_show, test_sketches, test_texts,
+    test_alike, test_collections, test_entries, test_evidence, test_fingerprint, test_mirror, test_ngrams,
+    test_rankings, test_rated, test_results, test_scored, test_search, test_show, test_sketches, test_texts,
 ):  # fmt: skip
     globals().update(shared(_module))

@@ -26,7 +26,13 @@ def pairs(site: Site, n: int) -> list[tuple[Target, Target]]:
 
 
 def make(
-    site: Site, n: int = 6, *, mode: Mode = "verdict", blind: Blind = "none", shared: bool = True
+    site: Site,
+    n: int = 6,
+    *,
+    mode: Mode = "verdict",
+    blind: Blind = "none",
+    shared: bool = True,
+    name: str | None = None,
 ) -> Queue:
     """A queue of the first targets, or of pairs of them."""
     if mode == "pairwise":
@@ -35,7 +41,7 @@ def make(
         items = [QueueItem(i, t, shared=shared) for i, t in enumerate(targets(site, n))]
     assert len(items) == n
     return site.reviews.make_queue(
-        Queue(uuid4().hex, f"{mode} {blind}", mode, blind, 0, {}, (), 0, "ann", ""), items
+        Queue(uuid4().hex, name or f"{mode} {blind}", mode, blind, 0, {}, (), 0, "ann", ""), items
     )
 
 

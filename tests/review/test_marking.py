@@ -18,7 +18,7 @@ from neuroexplain.errors import CatalogueError, ConfigError
 from neuroexplain.records import NeuronId
 from neuroexplain.review.desk import Desk
 from neuroexplain.review.marking import FLOOR, MarkingSpan, held_out, outcome, scored
-from neuroexplain.reviewed import MarkedSpan, Simulated, Target
+from neuroexplain.reviewed import MarkedSpan, Queue, QueueItem, Simulated, Target
 from neuroexplain.truth import truth_of
 from tests.explained import NEURON
 from tests.review.conftest import Site, serving
@@ -195,6 +195,26 @@ def test_a_simulation_is_in_the_log_and_answers_with_its_score(minilm_site: Site
     again = bob.post("/api/v1/simulations", json=given)
     assert again.json() == said
     assert len(minilm_site.reviews.history(NEURON)) == 1
+
+
+def test_an_item_of_a_queue_is_done_by_it_and_others_stay_blind(minilm_site: Site) -> None:
+    both = [target_of(minilm_site.desk, explainer) for explainer in ("ngram", "token-table")]
+    items = [QueueItem(n, target, shared=True) for n, target in enumerate(both)]
+    queue = minilm_site.reviews.make_queue(
+        Queue(uuid4().hex, "marks", "simulation", "scores", 0, {}, (), 0, "ann", ""), items
+    )
+    bob = minilm_site.client("bob")
+    assert len(minilm_site.reviews.coming(queue, "bob", limit=2)) == 2
+    besides = []
+    for position, target in enumerate(both):
+        whole = body(minilm_site, target, queue=queue.uuid, position=position)
+        given = {name: value for name, value in whole.items() if name not in ("neuron", "text")}
+        answer = bob.post("/api/v1/simulations", json=given)
+        assert answer.status_code == 201
+        besides.append([b["simulator"] for b in answer.json()["beside"]])
+    assert besides == [[], ["embedding", FLOOR]], "the first leaves one about the same neuron"
+    progress = minilm_site.reviews.progress(queue, "bob")
+    assert (progress.done, progress.left) == (2, 0)
 
 
 def refused(client: httpx.Client, given: dict[str, Any]) -> tuple[int, str]:

@@ -50,7 +50,7 @@ HELP: tuple[Help, ...] = (
     Help("token", "text", "token on which the neuron peaks", 'token:"Paris"'),
     Help("ngram", "text", "part of an n-gram that drives the neuron", 'ngram:"the ice"'),
     Help("state", "state", "unreviewed, reviewed, failed or any", "state:reviewed,failed"),
-    Help("verdict", "names", "what a reviewer decided", "verdict:good"),
+    Help("verdict", "names", "what a reviewer decided", "verdict:wrong"),
     Help("tag", "text", "what a reviewer filed it under", "tag:geography"),
     Help("run", "integer", "run that wrote or scored it", "run:12"),
     Help("meaning", "text", "explanations of a like meaning", 'meaning:"frozen water"'),

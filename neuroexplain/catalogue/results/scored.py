@@ -145,9 +145,19 @@ def same_runs(connection: Connection, run_ids: Sequence[int]) -> list[int]:
 
 
 def newest_scored_run(connection: Connection) -> int | None:
-    """The last run that scored something, else the last that explained; None where none did either."""
+    """The last run that scored something, else the last that explained; None where none did either.
+
+    Edits by people are runs of one explanation each: they count where there is nothing else.
+    """
+    edits = select(col(tables.Run.id)).where(col(tables.Run.command) == "review")
     scoring = select(func.max(col(_S.run_id))).where(_on_test())
-    return connection.scalar(scoring) or connection.scalar(select(func.max(col(_E.run_id))))
+    explaining = select(func.max(col(_E.run_id)))
+    queries = (
+        scoring.where(col(_S.run_id).not_in(edits)),
+        explaining.where(col(_E.run_id).not_in(edits)),
+        scoring,
+    )
+    return next(filter(None, map(connection.scalar, queries)), None)
 
 
 def failed_spans(connection: Connection, simulations: Integers) -> dict[str, int]:

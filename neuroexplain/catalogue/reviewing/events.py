@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -15,8 +16,14 @@ from neuroexplain.errors import CatalogueError
 from neuroexplain.records import NeuronId
 from neuroexplain.reviewed import Event, Judged, Judgement, Target, Undone
 
-_COUNTS = "e.kind <> 'undo' AND NOT EXISTS (SELECT 1 FROM event u WHERE u.undoes = e.uuid)"
-"""Of an event `e`: nobody has taken it back."""
+COUNTS = """e.kind <> 'undo' AND NOT EXISTS (
+    SELECT 1 FROM event u WHERE u.undoes = e.uuid AND u.reviewer = e.reviewer
+)"""
+"""Of an event `e`: its reviewer has not taken it back. What others send that would take it back is without effect."""
+ORDER = "e.at_ms, e.uuid"
+"""Of what reviewers did: the same in every file that holds it. `add` sees to it that of one reviewer it is that of the log."""
+LONGEST = 1_000
+"""Characters of a name."""
 _TARGETS = """
     t.subject, t.layer, t.idx, t.polarity, t.text_sha256, t.text,
     o.text_sha256 AS other_sha256, o.text AS other_text
@@ -40,17 +47,54 @@ def target_id(connection: Connection, target: Target) -> int:
 
 
 def add(connection: Connection, event: Event) -> Event:
-    """Add an event, unless it is there; returns it with its number.
+    """Add what a reviewer does now, unless it is there; returns it with its number.
+
+    Its time is put behind that of all that the reviewer did before, where a clock was set back meanwhile.
 
     Raises:
-        CatalogueError: it says nothing that it may, or takes back what another reviewer did or what is not there.
+        CatalogueError: it says nothing that it may, takes back what another reviewer did or what is not there, or has
+            the uuid of something else.
     """
+    check(event)
     known = find(connection, event.uuid)
     if known is not None:
+        # Sent again, by a page whose first answer was lost.
+        if _said(known) != _said(event):
+            raise other_content(event)
         return known
-    undoes = event.data.event if isinstance(event.data, Undone) else None
-    if undoes is not None:
-        _check_undo(find(connection, undoes), event)
+    if isinstance(event.data, Undone):
+        _check_undo(find(connection, event.data.event), event)
+    last: int | None = connection.execute(
+        text("SELECT max(at_ms) FROM event WHERE reviewer = :reviewer"),
+        {"reviewer": event.reviewer},
+    ).scalar()
+    at_ms = to_ms(event.at)
+    insert(connection, event, at_ms if last is None else max(at_ms, last + 1))
+    made = find(connection, event.uuid)
+    assert made is not None
+    return made
+
+
+def other_content(event: Event) -> CatalogueError:
+    """Says that there is another event of the same uuid."""
+    return CatalogueError(
+        f"event {event.uuid} of {event.reviewer} is there already and says something else; "
+        "every event needs a uuid of its own"
+    )
+
+
+def _said(event: Event) -> tuple[Any, ...]:
+    """What makes an event that is sent again the same one; not when, nor by which version."""
+    about = event.target, event.other, event.queue, event.position
+    return event.reviewer, about, event.data, event.seconds
+
+
+def insert(connection: Connection, event: Event, at_ms: int) -> None:
+    """Write an event that was checked and whose uuid is not there yet. Needs a transaction that holds the write lock.
+
+    Raises:
+        CatalogueError: it says nothing that it may.
+    """
     row = {
         "uuid": event.uuid,
         "kind": event.kind,
@@ -62,13 +106,43 @@ def add(connection: Connection, event: Event) -> Event:
         "seconds": event.seconds,
         "data": said.to_json(event.data),
         "seen": said.to_json(event.seen),
-        "undoes": undoes,
-        "at_ms": to_ms(event.at),
+        "undoes": event.data.event if isinstance(event.data, Undone) else None,
+        "at_ms": at_ms,
     }
     add_one(connection, tables.Event, row)
-    made = find(connection, event.uuid)
-    assert made is not None
-    return made
+
+
+def check(event: Event) -> None:
+    """Refuse an event that cannot be kept as it is.
+
+    Raises:
+        CatalogueError: a text that UTF-8 cannot hold, a hash that is not the text's, a place or a time below 0.
+    """
+    for what, name in (("uuid", event.uuid), ("reviewer", event.reviewer)):
+        if not 0 < len(name) <= LONGEST or codec.clean(name) != name:
+            raise CatalogueError(
+                f"{what} of an event: {name[:80]!r} is none; it has 1 to {LONGEST} characters"
+            )
+    for target in (event.target, event.other):
+        if target is not None:
+            check_target(target)
+    codec.finite("event", seconds=event.seconds)
+    if (event.seconds or 0) < 0 or (event.position or 0) < 0:
+        raise CatalogueError("an event has no seconds and no position below 0")
+
+
+def check_target(target: Target) -> None:
+    """Refuse a target that is not what it says.
+
+    Raises:
+        CatalogueError: its text is not fit for UTF-8, or its hash is another.
+    """
+    if max(target.neuron.layer, target.neuron.index) >= 2**31:
+        raise CatalogueError(f"{target.neuron} is no neuron: no subject has so many")
+    if codec.clean(target.text) != target.text:
+        raise CatalogueError(f"the explanation of {target.neuron} holds half a character")
+    if Target.of(target.neuron, target.text) != target:
+        raise CatalogueError(f"the hash of the explanation of {target.neuron} is not its text's")
 
 
 def _check_undo(undone: Event | None, event: Event) -> None:
@@ -121,7 +195,7 @@ def counting(
     end: str = "e.id",
 ) -> list[Event]:
     """The same, of events that nobody has taken back."""
-    return read(connection, f"{where} AND {_COUNTS}", values, limit=limit, end=end)
+    return read(connection, f"{where} AND {COUNTS}", values, limit=limit, end=end)
 
 
 def _event(row: Any) -> Event:
@@ -149,27 +223,45 @@ def newest(connection: Connection, reviewer: str, queue: str | None) -> Event | 
     where, values = "e.reviewer = :reviewer", {"reviewer": reviewer}
     if queue is not None:
         where, values = f"{where} AND e.queue = :queue", values | {"queue": queue}
-    found = counting(connection, where, values, limit=1, end="e.id DESC")
+    found = counting(connection, where, values, limit=1, end="e.at_ms DESC, e.uuid DESC")
     return found[0] if found else None
 
 
 _JUDGEMENTS = f"""
     WITH live AS (
         SELECT e.*, row_number() OVER (PARTITION BY e.target_id, e.reviewer ORDER BY e.at_ms DESC, e.uuid DESC) AS place
-        FROM event e WHERE e.kind = 'verdict' AND {_COUNTS}
+        FROM event e WHERE e.kind = 'verdict' AND {COUNTS} AND {{where}}
     )
     SELECT live.*, t.subject, t.layer, t.idx, t.polarity, t.text_sha256, t.text, i.weight
     FROM live JOIN target t ON t.id = live.target_id
     LEFT JOIN queue q ON q.uuid = live.queue
     LEFT JOIN queue_item i ON i.queue_id = q.id AND i.position = live.position AND i.target_id = live.target_id
-    WHERE live.place = 1 AND {{where}} ORDER BY live.id
+    WHERE live.place = 1 ORDER BY live.at_ms, live.uuid
 """
 
 
 def judgements(connection: Connection, where: str, values: dict[str, Any]) -> list[Judgement]:
-    """What reviewers think, by a condition on `live` and `t`: SQL of this package, never of a user."""
+    """Of each target and reviewer the last of the verdicts that count and meet a condition on `e`.
+
+    The condition is SQL of this package, never of a user.
+    """
     return [
         _judgement(row) for row in connection.execute(text(_JUDGEMENTS.format(where=where)), values)
+    ]
+
+
+def judged(connection: Connection, where: str, values: dict[str, Any]) -> list[tuple[Target, str]]:
+    """Targets with those who ever gave a verdict on them, by a condition on `e`; all may have been taken back."""
+    rows = connection.execute(
+        text(
+            "SELECT DISTINCT t.subject, t.layer, t.idx, t.polarity, t.text_sha256, t.text, e.reviewer "
+            f"FROM event e JOIN target t ON t.id = e.target_id WHERE e.kind = 'verdict' AND {where}"
+        ),
+        values,
+    )
+    return [
+        (Target(NeuronId(*place), sha256.hex(), said_), reviewer)
+        for *place, sha256, said_, reviewer in rows
     ]
 
 
@@ -198,22 +290,23 @@ def decisions(connection: Connection) -> dict[str, int]:
     rows = connection.execute(
         text(
             "SELECT e.reviewer, count(*) FROM event e "
-            f"WHERE e.kind NOT IN ('skip', 'own', 'edit') AND {_COUNTS} GROUP BY 1 ORDER BY 1"
+            f"WHERE e.kind NOT IN ('skip', 'own', 'edit') AND {COUNTS} GROUP BY 1 ORDER BY 1"
         )
     )
     return {row[0]: row[1] for row in rows}
 
 
-def of_neuron(neurons: Sequence[NeuronId]) -> tuple[str, dict[str, Any]]:
-    """A condition on `t`: one of some neurons."""
-    parts: list[str] = []
-    values: dict[str, Any] = {}
-    for i, n in enumerate(neurons):
-        parts.append(
-            f"(t.subject = :s{i} AND t.layer = :l{i} AND t.idx = :i{i} AND t.polarity = :p{i})"
-        )
-        values |= {f"s{i}": n.subject, f"l{i}": n.layer, f"i{i}": n.index, f"p{i}": n.polarity}
-    return f"({' OR '.join(parts) or '0'})", values
+_OF_NEURONS = """e.target_id IN (
+    SELECT named.id FROM json_each(:neurons) AS n CROSS JOIN target AS named
+    WHERE named.subject = n.value ->> 0 AND named.layer = n.value ->> 1
+        AND named.idx = n.value ->> 2 AND named.polarity = n.value ->> 3
+)"""
+
+
+def of_neurons(neurons: Sequence[NeuronId]) -> tuple[str, dict[str, Any]]:
+    """A condition on `e`: about one of some neurons, of which there may be any number."""
+    named = [(n.subject, n.layer, n.index, n.polarity) for n in neurons]
+    return _OF_NEURONS, {"neurons": json.dumps(named)}
 
 
 def to_ms(at: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from neuroexplain.catalogue.reviewing import tables
-from neuroexplain.catalogue.reviewing.events import target_id
+from neuroexplain.catalogue.reviewing.events import COUNTS, check_target, target_id, to_ms
 from neuroexplain.catalogue.storage import codec
 from neuroexplain.catalogue.storage.rows import add, add_one
 from neuroexplain.errors import AbsentError, CatalogueError
@@ -23,10 +23,6 @@ _ITEM = """
         o.text_sha256 AS other_sha256, o.text AS other_text
     FROM queue_item i JOIN target t ON t.id = i.target_id LEFT JOIN target o ON o.id = i.other_id
 """
-_DONE = """EXISTS (
-    SELECT 1 FROM event e WHERE e.queue = :uuid AND e.position = i.position AND e.reviewer {who} :reviewer
-        AND e.kind {kind} AND NOT EXISTS (SELECT 1 FROM event u WHERE u.undoes = e.uuid)
-)"""
 
 
 def make(connection: Connection, queue: Queue, items: Sequence[QueueItem]) -> Queue:
@@ -42,7 +38,7 @@ def make(connection: Connection, queue: Queue, items: Sequence[QueueItem]) -> Qu
     row = {
         **{n: getattr(queue, n) for n in ("uuid", "name", "mode", "blind", "seed", "made_by")},
         "plan": codec.to_json(queue.plan, "plan of the queue"),
-        "made_ms": codec.now_ms() if not queue.made_at else _ms(queue.made_at),
+        "made_ms": codec.now_ms() if not queue.made_at else to_ms(queue.made_at),
     }
     number = add_one(connection, tables.Queue, row)
     add(
@@ -57,13 +53,10 @@ def make(connection: Connection, queue: Queue, items: Sequence[QueueItem]) -> Qu
     return of(connection, queue.uuid)
 
 
-def _ms(at: str) -> int:
-    from neuroexplain.catalogue.reviewing.events import to_ms
-
-    return to_ms(at)
-
-
 def _row(connection: Connection, queue_id: int, item: QueueItem) -> dict[str, Any]:
+    for target in (item.target, item.other):
+        if target is not None:
+            check_target(target)
     return {
         "queue_id": queue_id,
         "position": item.position,
@@ -138,6 +131,39 @@ def items(
     return [_item(row) for row in rows]
 
 
+_OPEN = f"""
+    i.position NOT IN (
+        SELECT e.position FROM event e
+        WHERE e.queue = :uuid AND e.reviewer = :reviewer AND e.kind = :deciding AND {COUNTS}
+    )
+    AND (i.shared = 1 OR (
+        i.position NOT IN (
+            SELECT e.position FROM event e
+            WHERE e.queue = :uuid AND e.reviewer <> :reviewer AND e.kind = :deciding AND {COUNTS}
+        )
+        AND i.position NOT IN (
+            SELECT d.position FROM dealt d WHERE d.queue_id = :id AND d.reviewer <> :reviewer AND d.at_ms > :since
+        )
+    ))
+"""
+"""Of an item `i`: the reviewer has not decided it, and it is for all, or nobody else has decided it or has it now."""
+_SKIPPED = f"""i.position IN (
+    SELECT e.position FROM event e
+    WHERE e.queue = :uuid AND e.reviewer = :reviewer AND e.kind = 'skip' AND {COUNTS}
+)"""
+
+
+def _open_to(connection: Connection, queue: Queue, reviewer: str) -> dict[str, Any]:
+    """Values of the parameters of `_OPEN`."""
+    return {
+        "id": find(connection, queue.uuid),
+        "uuid": queue.uuid,
+        "reviewer": reviewer,
+        "deciding": DECIDING[queue.mode],
+        "since": codec.now_ms() - LEASE,
+    }
+
+
 def coming(
     connection: Connection, queue: Queue, reviewer: str, *, limit: int, after: int = -1
 ) -> list[QueueItem]:
@@ -150,31 +176,17 @@ def coming(
         limit: items at most.
         after: place behind which the first of them lies.
     """
-    deciding = f"= '{DECIDING[queue.mode]}'"
-    values = {
-        "id": find(connection, queue.uuid),
-        "uuid": queue.uuid,
-        "reviewer": reviewer,
-        "after": after,
-        "most": limit,
-        "since": codec.now_ms() - LEASE,
-    }
-    open_to = f"""
-        NOT {_DONE.format(who="=", kind=deciding)}
-        AND (i.shared = 1 OR NOT {_DONE.format(who="<>", kind=deciding)})
-        AND (i.shared = 1 OR NOT EXISTS (
-            SELECT 1 FROM dealt d WHERE d.queue_id = i.queue_id AND d.position = i.position
-                AND d.reviewer <> :reviewer AND d.at_ms > :since
-        ))
-    """
-    skipped = _DONE.format(who="=", kind="= 'skip'")
     rows = connection.execute(
         text(
-            f"""SELECT *, {skipped} AS again FROM ({_ITEM.replace("SELECT", "SELECT i.queue_id,", 1)}) AS i
-            WHERE i.queue_id = :id AND i.position > :after AND {open_to}
-            ORDER BY again, i.position LIMIT :most"""
+            f"""WITH chosen AS (
+                SELECT i.*, {_SKIPPED} AS again FROM queue_item i
+                WHERE i.queue_id = :id AND i.position > :after AND {_OPEN}
+                ORDER BY again, i.position LIMIT :most
+            )
+            {_ITEM.replace("queue_item i", "chosen i").replace("SELECT", "SELECT i.again,", 1)}
+            ORDER BY i.again, i.position"""
         ),
-        values,
+        _open_to(connection, queue, reviewer) | {"after": after, "most": limit},
     )
     return [_item(row, again=bool(row.again)) for row in rows]
 
@@ -183,21 +195,36 @@ _BLIND = """
     SELECT EXISTS (
         SELECT 1 FROM target t JOIN queue_item i ON i.target_id = t.id JOIN queue q ON q.id = i.queue_id
         WHERE t.subject = :subject AND t.layer = :layer AND t.idx = :idx AND t.polarity = :polarity
-            AND q.blind <> 'none' AND NOT EXISTS (
+            AND q.blind <> 'none'
+            AND EXISTS (SELECT 1 FROM dealt d WHERE d.queue_id = q.id AND d.reviewer = :reviewer)
+            AND NOT EXISTS (
                 SELECT 1 FROM event e
-                WHERE e.queue = q.uuid AND e.position = i.position AND e.reviewer = :reviewer
-                    AND e.kind IN ('verdict', 'preference', 'simulation', 'adjudication')
-                    AND NOT EXISTS (SELECT 1 FROM event u WHERE u.undoes = e.uuid)
+                WHERE e.queue = q.uuid AND e.position = i.position AND (e.reviewer = :reviewer OR i.shared = 0)
+                    AND e.kind IN ('verdict', 'preference', 'simulation', 'adjudication') AND {counts}
             )
     )
-"""
+""".replace("{counts}", COUNTS)
 
 
 def is_blind(connection: Connection, neuron: NeuronId, reviewer: str) -> bool:
-    """Whether an item about a neuron waits for a reviewer in a blind queue."""
+    """Whether a reviewer has begun a blind queue in which an item about a neuron may still come to them."""
     place = {"subject": neuron.subject, "layer": neuron.layer, "idx": neuron.index}
     values = place | {"polarity": neuron.polarity, "reviewer": reviewer}
     return bool(connection.execute(text(_BLIND), values).scalar())
+
+
+def are_dealt(
+    connection: Connection, queue: Queue, reviewer: str, found: Sequence[QueueItem]
+) -> bool:
+    """Whether items lie before a reviewer already, for a good while yet."""
+    rows = connection.execute(
+        text(
+            "SELECT d.position FROM dealt d JOIN queue q ON q.id = d.queue_id "
+            "WHERE q.uuid = :uuid AND d.reviewer = :reviewer AND d.at_ms > :since"
+        ),
+        {"uuid": queue.uuid, "reviewer": reviewer, "since": codec.now_ms() - LEASE // 2},
+    )
+    return {item.position for item in found} <= {row.position for row in rows}
 
 
 def deal(connection: Connection, queue: Queue, reviewer: str, positions: Sequence[int]) -> None:
@@ -205,7 +232,10 @@ def deal(connection: Connection, queue: Queue, reviewer: str, positions: Sequenc
     number, now = find(connection, queue.uuid), codec.now_ms()
     for position in positions:
         connection.execute(
-            text("INSERT OR REPLACE INTO dealt VALUES (:id, :position, :reviewer, :now)"),
+            text(
+                "INSERT OR REPLACE INTO dealt (queue_id, position, reviewer, at_ms) "
+                "VALUES (:id, :position, :reviewer, :now)"
+            ),
             {"id": number, "position": position, "reviewer": reviewer, "now": now},
         )
 
@@ -226,11 +256,12 @@ def _item(row: Any, *, again: bool = False) -> QueueItem:
     )
 
 
-_PROGRESS = """
+_PROGRESS = f"""
     SELECT e.position, e.kind, e.seconds FROM event e
     WHERE e.queue = :uuid AND e.reviewer = :reviewer AND e.kind IN (:deciding, 'skip')
-        AND NOT EXISTS (SELECT 1 FROM event u WHERE u.undoes = e.uuid)
+        AND {COUNTS}
 """
+_LEFT = f"SELECT count(*) FROM queue_item i WHERE i.queue_id = :id AND {_OPEN}"
 
 
 def progress(connection: Connection, queue: Queue, reviewer: str) -> Progress:
@@ -239,6 +270,7 @@ def progress(connection: Connection, queue: Queue, reviewer: str) -> Progress:
     rows = connection.execute(
         text(_PROGRESS), {"uuid": queue.uuid, "reviewer": reviewer, "deciding": deciding}
     ).all()
+    left: int = connection.execute(text(_LEFT), _open_to(connection, queue, reviewer)).scalar_one()
     done = {row.position for row in rows if row.kind == deciding}
     skipped = {row.position for row in rows if row.kind == "skip"} - done
     seconds = sorted(
@@ -249,7 +281,7 @@ def progress(connection: Connection, queue: Queue, reviewer: str) -> Progress:
         reviewer=reviewer,
         done=len(done),
         skipped=len(skipped),
-        left=len(coming(connection, queue, reviewer, limit=-1)),
+        left=left,
         median_seconds=_median(seconds),
     )
 
@@ -266,8 +298,20 @@ def reviewers(connection: Connection, queue: Queue) -> Mapping[str, int]:
     rows = connection.execute(
         text(
             "SELECT e.reviewer, count(DISTINCT e.position) FROM event e WHERE e.queue = :uuid AND e.kind = :kind "
-            "AND NOT EXISTS (SELECT 1 FROM event u WHERE u.undoes = e.uuid) GROUP BY 1 ORDER BY 1"
+            f"AND {COUNTS} GROUP BY 1 ORDER BY 1"
         ),
         {"uuid": queue.uuid, "kind": DECIDING[queue.mode]},
     )
     return {row[0]: row[1] for row in rows}
+
+
+def decided(connection: Connection, queue: Queue) -> int:
+    """Items that somebody has decided."""
+    found: int = connection.execute(
+        text(
+            "SELECT count(DISTINCT e.position) FROM event e "
+            f"WHERE e.queue = :uuid AND e.kind = :kind AND {COUNTS}"
+        ),
+        {"uuid": queue.uuid, "kind": DECIDING[queue.mode]},
+    ).scalar_one()
+    return found

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from sqlalchemy import text
 
-from neuroexplain.catalogue.reviewing import events, queues
+from neuroexplain.catalogue.reviewing import events, exchange, merging, queues
+from neuroexplain.catalogue.reviewing.merging import Taken
 from neuroexplain.catalogue.storage import codec
+from neuroexplain.catalogue.storage.condition import Condition, condition
 from neuroexplain.catalogue.storage.engine import TIMEOUT, Database
 from neuroexplain.catalogue.storage.migrations import REVIEWS
 from neuroexplain.catalogue.storage.place import Place, place_of
@@ -21,6 +23,7 @@ from neuroexplain.reviewed import (
     Queue,
     QueueItem,
     SavedQuery,
+    Target,
 )
 
 
@@ -63,11 +66,16 @@ class Reviews:
         """Close the file."""
         self._database.close()
 
+    def condition(self) -> Condition:
+        """Sizes, schema and room."""
+        return condition(self._database)
+
     def add(self, event: Event) -> Event:
-        """Write an event to the log; one that is there already, by its uuid, is only returned.
+        """Write what a reviewer does now to the log; what is there already, by its uuid, is only returned.
 
         Raises:
-            CatalogueError: it says nothing that it may, or takes back what another reviewer did or what is not there.
+            CatalogueError: it says nothing that it may, takes back what another reviewer did or what is not there, or
+                has the uuid of something else.
         """
         with self._database.writing() as connection:
             return events.add(connection, event)
@@ -81,6 +89,11 @@ class Reviews:
         """The last event of a reviewer that nobody has taken back: what undo would take back."""
         with self._database.reading() as connection:
             return events.newest(connection, reviewer, queue)
+
+    def recent(self, limit: int = 10) -> list[Event]:
+        """The newest decisions of everybody that nobody has taken back, the newest first."""
+        with self._database.reading() as connection:
+            return events.counting(connection, "e.kind <> 'skip'", {}, limit=limit, end="e.id DESC")
 
     def of_item(self, queue: str, position: int, reviewer: str) -> list[Event]:
         """What a reviewer said about an item of a queue, as far as nobody has taken it back, in order."""
@@ -96,7 +109,7 @@ class Reviews:
 
     def history(self, neuron: NeuronId) -> list[Event]:
         """Every event about a neuron's explanations, taken back or not."""
-        where, values = events.of_neuron([neuron])
+        where, values = events.of_neurons([neuron])
         with self._database.reading() as connection:
             return events.read(connection, where, values)
 
@@ -118,13 +131,36 @@ class Reviews:
         reviewer: str | None = None,
         queue: str | None = None,
     ) -> list[Judgement]:
-        """What reviewers think: of each explanation and reviewer the last verdict that was not taken back."""
-        where, values = ("1", {}) if neurons is None else events.of_neuron(neurons)
+        """What reviewers think: of each explanation and reviewer the last verdict that was not taken back.
+
+        Of one queue, where it is given: a later verdict on a page of its own does not change what a sample says.
+        """
+        where, values = ("1", {}) if neurons is None else events.of_neurons(neurons)
         for name, value in (("queue", queue), ("reviewer", reviewer)):
             if value is not None:
-                where, values = f"{where} AND live.{name} = :{name}", values | {name: value}
+                where, values = f"{where} AND e.{name} = :{name}", values | {name: value}
         with self._database.reading() as connection:
             return events.judgements(connection, where, values)
+
+    def standing(
+        self, targets: Iterable[Target] | None = None
+    ) -> dict[Target, dict[str, Judgement | None]]:
+        """What every reviewer thinks of each explanation that they ever judged; None where all was taken back.
+
+        Args:
+            targets: only of these; None for all.
+        """
+        wanted = None if targets is None else set(targets)
+        where, values = (
+            ("1", {}) if wanted is None else events.of_neurons([t.neuron for t in wanted])
+        )
+        found: dict[Target, dict[str, Judgement | None]] = {}
+        with self._database.reading() as connection:
+            for target, reviewer in events.judged(connection, where, values):
+                found.setdefault(target, {})[reviewer] = None
+            for judgement in events.judgements(connection, where, values):
+                found[judgement.target][judgement.reviewer] = judgement
+        return {t: by for t, by in found.items() if wanted is None or t in wanted}
 
     def make_queue(self, queue: Queue, items: Sequence[QueueItem]) -> Queue:
         """Write a queue with its items, unless one of its uuid is there.
@@ -161,17 +197,18 @@ class Reviews:
 
         What is not for everybody is kept from others for half an hour.
         """
-        if self.read_only:
-            with self._database.reading() as connection:
-                return queues.coming(connection, queue, reviewer, limit=limit, after=after)
+        with self._database.reading() as connection:
+            found = queues.coming(connection, queue, reviewer, limit=limit, after=after)
+            fresh = self.read_only or queues.are_dealt(connection, queue, reviewer, found)
+        if fresh:
+            return found
         with self._database.writing() as connection:
             found = queues.coming(connection, queue, reviewer, limit=limit, after=after)
-            own = [item.position for item in found if not item.shared]
-            queues.deal(connection, queue, reviewer, own)
+            queues.deal(connection, queue, reviewer, [item.position for item in found])
             return found
 
     def is_blind(self, neuron: NeuronId, reviewer: str) -> bool:
-        """Whether an item about a neuron waits for a reviewer in a queue that hides scores until it is decided."""
+        """Whether an item about a neuron lies before a reviewer from a queue that hides scores until it is decided."""
         with self._database.reading() as connection:
             return queues.is_blind(connection, neuron, reviewer)
 
@@ -184,6 +221,11 @@ class Reviews:
         """Decisions in a queue that count, by reviewer."""
         with self._database.reading() as connection:
             return queues.reviewers(connection, queue)
+
+    def decided(self, queue: Queue) -> int:
+        """Items of a queue that somebody has decided."""
+        with self._database.reading() as connection:
+            return queues.decided(connection, queue)
 
     def decisions(self) -> Mapping[str, int]:
         """Decisions of all kinds that count, by reviewer."""
@@ -199,10 +241,7 @@ class Reviews:
             "now": codec.now_ms(),
         }
         with self._database.writing() as connection:
-            connection.execute(
-                text("INSERT OR REPLACE INTO saved_query VALUES (:name, :query, :made_by, :now)"),
-                row,
-            )
+            merging.save_query(connection, row)
 
     def forget_query(self, name: str) -> bool:
         """Remove a saved query; whether there was one."""
@@ -215,5 +254,35 @@ class Reviews:
     def saved_queries(self) -> list[SavedQuery]:
         """Saved queries by name."""
         with self._database.reading() as connection:
-            rows = connection.execute(text("SELECT * FROM saved_query ORDER BY name"))
-            return [SavedQuery(r.name, r.query, r.made_by, codec.iso(r.made_ms)) for r in rows]
+            return merging.saved_queries(connection)
+
+    def export(self) -> Iterator[str]:
+        """All that is here as lines of JSON, for `take_lines` of another file.
+
+        Files of the same contents give the same lines, in whatever order they got them.
+        """
+        with self._database.reading() as connection:
+            yield from exchange.written(merging.records(connection))
+
+    def take_lines(self, file: IO[bytes], name: str) -> Taken:
+        """Add what an exported file has and this one lacks; all of it, or nothing.
+
+        Args:
+            file: open for reading.
+            name: of it, for messages.
+
+        Raises:
+            ExchangeError: a line is of no use, or says something else under a uuid that is here; with its number.
+        """
+        with self._database.writing() as connection:
+            return merging.take(connection, exchange.read(file, name))
+
+    def take(self, other: Reviews) -> Taken:
+        """Add what another file of reviews has and this one lacks; all of it, or nothing.
+
+        Raises:
+            ExchangeError: it says something else under a uuid that is here.
+        """
+        name = str(other.path)
+        with other._database.reading() as theirs, self._database.writing() as connection:
+            return merging.take(connection, ((name, one) for one in merging.records(theirs)))

@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from neuroexplain.catalogue.storage import codec
 from neuroexplain.errors import CatalogueError, unknown
 from neuroexplain.reviewed import (
     KINDS,
-    VERDICTS,
-    Adjudicated,
     Data,
     Edited,
     Judged,
-    MarkedSpan,
-    Preferred,
     Seen,
     Simulated,
     Undone,
     Written,
 )
 
-_WINNERS = ("left", "right", "tie")
+_READERS: dict[type[Any], TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (*KINDS.values(), Seen)
+}
+"""They pass over what a newer version may have added."""
+HIGHEST = 10
+"""Level that a reviewer marks a token with."""
 
 
 def to_json(said: Data | Seen) -> str:
     """As it is stored.
 
     Raises:
-        CatalogueError: a number that is not finite, or a word that is none of the valid ones.
+        CatalogueError: it is nothing that such an event can say: a wrong word or type, a number that is not finite, a
+            text that UTF-8 cannot hold.
     """
-    if not isinstance(said, Seen):
-        _check(said)
-    return codec.to_json(asdict(said), "event")
+    stored = codec.to_json(asdict(said), "event")
+    _read(type(said), stored, "event")
+    return stored
 
 
 def data(kind: str, stored: str | Mapping[str, Any]) -> Data:
@@ -46,51 +51,63 @@ def data(kind: str, stored: str | Mapping[str, Any]) -> Data:
     """
     if kind not in KINDS:
         raise CatalogueError(unknown("kind of event", kind, KINDS))
-    values = json.loads(stored) if isinstance(stored, str) else dict(stored)
-    try:
-        match KINDS[kind]:
-            case made if made is Judged:
-                values["tags"] = tuple(map(str, values.get("tags", ())))
-            case made if made is Simulated:
-                values["spans"] = tuple(
-                    MarkedSpan(s["document"], s["start"], tuple(s["levels"]))
-                    for s in values["spans"]
-                )
-        found = KINDS[kind](**_known(KINDS[kind], values))
-    except (TypeError, KeyError) as error:
-        raise CatalogueError(
-            f"an event of kind {kind} lacks something, or is of no use: {error}"
-        ) from error
-    _check(found)
+    found: Data = _read(KINDS[kind], _text(stored), f"event of kind {kind}")
     return found
 
 
 def seen(stored: str | Mapping[str, Any]) -> Seen:
-    """What was on the page."""
-    values = json.loads(stored) if isinstance(stored, str) else stored
-    return Seen(**_known(Seen, values))
+    """What was on the page.
+
+    Raises:
+        CatalogueError: it is not that.
+    """
+    found: Seen = _read(Seen, _text(stored), "what was seen")
+    return found
 
 
-def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what a newer version may have added."""
-    names = {f.name for f in fields(kind)}
-    return {name: value for name, value in values.items() if name in names}
+def _text(stored: str | Mapping[str, Any]) -> str:
+    return stored if isinstance(stored, str) else codec.to_json(stored, "event")
 
 
-def _check(said: Data) -> None:
+def _read(kind: type[Any], stored: str, what: str) -> Any:
+    try:
+        found = _READERS[kind].validate_json(stored, strict=True)
+    except ValidationError as error:
+        raise CatalogueError(f"{what}: {first(error)}") from error
+    if (
+        isinstance(found, Judged)
+        and found.confidence is not None
+        and type(json.loads(stored)["confidence"]) is not int
+    ):
+        # A choice of values takes what equals one of them, and True does.
+        raise CatalogueError(f"{what}: confidence: 1, 2 or 3, as a whole number")
+    _check(found, what)
+    return found
+
+
+def first(error: ValidationError) -> str:
+    """The first thing that is wrong with a record: where, and what is valid."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, fault["loc"]))
+    return f"{where}: {fault['msg']}" if where else fault["msg"]
+
+
+def _check(said: Data | Seen, what: str) -> None:
+    """What types do not say."""
+    wrong = None
     match said:
-        case Judged(verdict=verdict) | Adjudicated(verdict=verdict) if verdict not in VERDICTS:
-            raise CatalogueError(unknown("verdict", verdict, VERDICTS))
-        case Judged(confidence=confidence) if confidence not in (None, 1, 2, 3):
-            raise CatalogueError(f"confidence is 1, 2 or 3, not {confidence}")
-        case Preferred(winner=winner) if winner not in _WINNERS:
-            raise CatalogueError(unknown("winner", winner, _WINNERS))
         case Written(text=text) | Edited(text=text) if not text.strip():
-            raise CatalogueError("the text is empty")
+            wrong = "the text is empty"
         case Undone(event=event) if not event:
-            raise CatalogueError("an event that undoes has to say which")
-        case Simulated(spans=spans, value=value, reason=reason):
-            if any(not 0 <= level <= 10 for s in spans for level in s.levels):
-                raise CatalogueError("levels are from 0 to 10")
-            if (value is None) == (reason is None):
-                raise CatalogueError("a score has a value, or a reason why it has none")
+            wrong = "it has to say which event it takes back"
+        case Simulated(spans=spans, value=value, reason=reason, ci_low=low, ci_high=high):
+            if any(not 0 <= level <= HIGHEST for s in spans for level in s.levels):
+                wrong = f"levels are from 0 to {HIGHEST}"
+            elif (value is None) == (reason is None):
+                wrong = "a score has a value, or a reason why it has none"
+            elif not all(n is None or math.isfinite(n) for n in (value, low, high)):
+                wrong = "a score is a finite number"
+        case Seen(score=float(score)) if not math.isfinite(score):
+            wrong = "a score is a finite number"
+    if wrong is not None:
+        raise CatalogueError(f"{what}: {wrong}")

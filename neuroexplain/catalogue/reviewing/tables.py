@@ -64,9 +64,9 @@ class QueueItem(Base, table=True):
 class Dealt(Base, table=True):
     """Items that lie before somebody."""
 
-    queue_id: int = Field(primary_key=True)
+    queue_id: int = to("queue", primary_key=True)
     position: int = Field(primary_key=True)
-    reviewer: str
+    reviewer: str = Field(primary_key=True)
     at_ms: int
 
 

@@ -6,10 +6,14 @@ import base64
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 from neuroexplain.catalogue.storage.frames import frame
 from neuroexplain.errors import QueryError
+
+_LARGEST = 2**63 - 1
+"""Number of a row that a database can hold."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,9 @@ class Cursor:
             packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
             mark, keys, number = json.loads(packed)
             cursor = cls(None if keys is None else tuple(map(float, keys)), int(number))
-        except (ValueError, TypeError) as error:
+            if not (abs(cursor.id) <= _LARGEST and all(map(isfinite, cursor.keys or ()))):
+                raise ValueError("numbers that no result has")
+        except (ValueError, TypeError, OverflowError) as error:
             raise QueryError(
                 f'after: "{text[:40]}" is no place in a result; take it from `next` of a result'
             ) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from neuroexplain.catalogue.searching.conditions import Values
 from neuroexplain.catalogue.searching.found import Cursor
 from neuroexplain.catalogue.searching.sql import Sql
+from neuroexplain.errors import QueryError
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Order:
         """Conditions and orders of the statements whose rows, one after the other, are the result behind a place.
 
         With whether the rows have keys.
+
+        Raises:
+            QueryError: the place is one in another order.
         """
         if self.optional and after is not None and after.keys is None:
             yield self._undefined(after)
@@ -34,6 +38,8 @@ class Order:
         columns = (*self.keys, self.tie)
         condition = Sql(f"{self.keys[0]} IS NOT NULL" if self.optional else "TRUE")
         if after is not None and after.keys is not None:
+            if len(after.keys) != len(self.keys):
+                raise QueryError("after: this place is one in a result of another order")
             places = ", ".join("?" for _ in columns)
             values = (*after.keys, after.id)
             condition = Sql(f"({', '.join(columns)}) {compare} ({places})", values)

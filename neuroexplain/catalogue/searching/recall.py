@@ -16,7 +16,8 @@ KEPT = 200
 """Findings; of candidates, each holds some thousand numbers at most."""
 _VERSION = Sql(
     "SELECT (SELECT max(id) FROM explanation), (SELECT max(id) FROM score), (SELECT max(id) FROM review), "
-    "(SELECT count(*) FROM review), (SELECT max(id) FROM method), (SELECT max(id) FROM collection)"
+    "(SELECT count(*) FROM review), (SELECT created_at FROM review ORDER BY id DESC LIMIT 1), "
+    "(SELECT max(id) FROM method), (SELECT max(id) FROM collection)"
 )
 
 

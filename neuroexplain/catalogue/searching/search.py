@@ -8,8 +8,9 @@ are counted up to a limit, and this count decides. Every value of the query is a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -101,6 +102,29 @@ def search(connection: Connection, recall: Recall, text: str, wish: Wish) -> Sea
         cut=found.cut,
         ranked_by=ranked_by,
     )
+
+
+def matches(
+    connection: Connection, recall: Recall, text: str, columns: str
+) -> Iterator[tuple[Any, ...]]:
+    """Columns of `entry e` of everything that a query finds, in no order; has to be read to its end, or closed.
+
+    Raises:
+        QueryError: as `search`; or the query ranks, or has a limit, and so finds no set.
+    """
+    text = codec.clean(text)
+    query = grammar.parse(text)
+    for part in query.where.parts:
+        if isinstance(part, Term) and part.field in RANKED:
+            raise QueryError(f"{part.field} ranks, and finds no set", column=part.column)
+    if query.limit is not None:
+        raise QueryError("limit: a set is wanted, not the first of it; leave it out")
+    recall.see(connection)
+    names = recall.once("names", lambda: Vocabulary.read(connection))
+    conditions = Conditions(connection, query, names)
+    found = _Search(connection, recall, replace(query, sort=None), conditions, Wish())
+    check_names(query, names, found.methods, found=False)
+    yield from stream(connection, found._matches(columns, TRUE, found.fewest))
 
 
 @dataclass

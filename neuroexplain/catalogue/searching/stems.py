@@ -26,7 +26,7 @@ def letters(words: Words) -> str | None:
         return None
     if words.kind in ("prefix", "part") or words.star:
         return None  # what is meant is the beginning of a stem, which may have other letters than any word
-    stem = _stem(longest)
+    stem = stem_of(longest)
     # The last letter of a stem may be another than the word's (y, i), and so may two (bility, ble).
     shared = stem[: len(stem) - (2 if len(stem) > 4 else 1)]
     return shared if len(shared) > 1 and longest.startswith(shared) else None
@@ -55,7 +55,7 @@ def _has_letters(words: Words) -> Sql | None:
 
 
 @lru_cache(maxsize=4096)
-def _stem(word: str) -> str:
+def stem_of(word: str) -> str:
     """What the index makes of a word."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute(

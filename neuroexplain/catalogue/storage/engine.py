@@ -111,7 +111,7 @@ class Database:
     ) -> None:
         self.place = place_of(location)
         self.path, self.name = self.place.path, self.place.name
-        self.read_only = read_only
+        self.read_only, self._kind = read_only, schema.kind
         self._backend = _backend(self.place, read_only, timeout, schema)
         self._held: dict[threading.Thread, _Held] = {}
         self._lock = threading.Lock()
@@ -158,7 +158,7 @@ class Database:
             CatalogueError: the catalogue was opened read-only.
         """
         if self.read_only:
-            raise CatalogueError(f"catalogue {self.name} is open for reading only")
+            raise CatalogueError(f"{self._kind} {self.name} is open for reading only")
         backend = self._backend
         with (
             backend.translated(),

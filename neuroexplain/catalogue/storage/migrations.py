@@ -31,6 +31,9 @@ class Schema:
     """Marks the file; the first migration writes it."""
     option: str
     """Of the command line, that names another file."""
+    kind: str = "catalogue"
+    maker: str = "neuroexplain collect"
+    """The command that makes one."""
     durable: bool = False
     """Whether what was written outlives a loss of power at once, and not only a crash of the program."""
 
@@ -38,7 +41,14 @@ class Schema:
 APPLICATION_ID = 0x6E78706C
 """Marks an SQLite file as a catalogue."""
 CATALOGUE = Schema(MIGRATIONS, APPLICATION_ID, "--catalogue")
-REVIEWS = Schema(MIGRATIONS / "reviews", 0x6E787272, "--reviews", durable=True)
+REVIEWS = Schema(
+    MIGRATIONS / "reviews",
+    0x6E787272,
+    "--reviews",
+    "file of reviews",
+    "neuroexplain review",
+    durable=True,
+)
 
 
 @dataclass(frozen=True)

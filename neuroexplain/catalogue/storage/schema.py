@@ -1,7 +1,9 @@
-"""`db/schema.md`, made from a migrated catalogue: `python -m neuroexplain.catalogue.storage.schema` writes it anew.
+"""`db/schema.md` and `db/reviews/schema.md`, made from migrated files.
 
-SQLite keeps the SQL of every table and view with its comments, so the descriptions live beside the columns in
-`db/*.sql` and nowhere else.
+`python -m neuroexplain.catalogue.storage.schema` writes both anew.
+
+SQLite keeps the SQL of every table and view with its comments, so the descriptions live beside the columns in the
+migrations and nowhere else.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from neuroexplain.catalogue.storage import migrations
 from neuroexplain.resources import MIGRATIONS
 
 PATH = MIGRATIONS / "schema.md"
+REVIEWS_PATH = migrations.REVIEWS.folder / "schema.md"
 _HEAD = """\
 # Schema of a catalogue
 
@@ -25,11 +28,29 @@ _VIEW_COLUMN = re.compile(r"\bAS (\w+),?$")
 _TABLE_COLUMN = re.compile(r'\s+"?(\w+)')
 
 
+_REVIEWS_HEAD = """\
+# Schema of a file of reviews
+
+Made by `python -m neuroexplain.catalogue.storage.schema` from the migrations in this folder; a test fails when it is stale.
+The log, `event`, is the truth: triggers refuse to change or remove what is in it. An event counts unless its reviewer took it
+back; of the verdicts of a reviewer on a target that count, the last by `at_ms, uuid` is what they think.
+"""
+
+
 def document() -> str:
     """The text of `db/schema.md`."""
+    return _document(migrations.CATALOGUE, _HEAD)
+
+
+def reviews_document() -> str:
+    """The text of `db/reviews/schema.md`."""
+    return _document(migrations.REVIEWS, _REVIEWS_HEAD)
+
+
+def _document(schema: migrations.Schema, head: str) -> str:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        migrations.upgrade(connection)
-        parts = [_HEAD, "\n## Views\n"]
+        migrations.upgrade(connection, schema)
+        parts = [head, "\n## Views\n"]
         parts += _section(connection, "view")
         parts.append("\n## Tables\n")
         parts += _section(connection, "table")
@@ -74,3 +95,4 @@ def _descriptions(sql: str) -> dict[str, str]:
 
 if __name__ == "__main__":
     PATH.write_text(document(), encoding="utf-8")
+    REVIEWS_PATH.write_text(reviews_document(), encoding="utf-8")

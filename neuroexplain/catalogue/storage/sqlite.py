@@ -39,7 +39,7 @@ _STEPS = 10_000
 REASONS = {
     sqlite3.SQLITE_BUSY: "is locked by another process; wait until it is done, or end it",
     sqlite3.SQLITE_LOCKED: "is locked by another process; wait until it is done, or end it",
-    sqlite3.SQLITE_NOTADB: "is no SQLite file; give the path of a catalogue by --catalogue",
+    sqlite3.SQLITE_NOTADB: "is no SQLite file; give the path of a {kind} by {option}",
     sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup",
     sqlite3.SQLITE_IOERR: "cannot be read or written: the disk reports an error",
     sqlite3.SQLITE_READONLY: "cannot be written: the file or its folder is read-only",
@@ -64,7 +64,7 @@ class SqliteFile:
     def __init__(
         self, place: Place, read_only: bool, timeout: float, schema: Schema = migrations.CATALOGUE
     ) -> None:
-        self._path = place.path
+        self._path, self._schema = place.path, schema
         self._read_only = read_only
         engine = _open(place.path, read_only, timeout, schema)
         self.reading: Engine = engine
@@ -74,7 +74,7 @@ class SqliteFile:
     @contextmanager
     def translated(self) -> Iterator[None]:
         """SQLite's errors that a user can mend, as CatalogueError; others are bugs and pass."""
-        with translated(self._path):
+        with translated(self._path, self._schema):
             yield
 
     @contextmanager
@@ -121,28 +121,29 @@ class SqliteFile:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path, schema: Schema = migrations.CATALOGUE) -> Iterator[None]:
     """SQLite's errors that a user can mend, as CatalogueError; others are bugs and pass."""
     try:
         yield
     except sqlite3.Error as error:
-        _explain(path, error, error)
+        _explain(path, schema, error, error)
     except DBAPIError as error:
-        _explain(path, error.orig, error)
+        _explain(path, schema, error.orig, error)
 
 
-def _explain(path: Path, cause: BaseException | None, error: Exception) -> NoReturn:
+def _explain(path: Path, schema: Schema, cause: BaseException | None, error: Exception) -> NoReturn:
     detailed = getattr(cause, "sqlite_errorcode", 0)
     if detailed in NO_ROOM:
         raise NoRoomError(path, NO_ROOM[detailed]) from error
     code = detailed & 0xFF  # the low byte; the rest are details
     if code in REASONS:
         kind = BusyError if code in BUSY else CatalogueError
-        raise kind(f"catalogue {path} {REASONS[code]}") from error
+        why = REASONS[code].format(kind=schema.kind, option=schema.option)
+        raise kind(f"{schema.kind} {path} {why}") from error
     if str(cause).startswith(_NO_TEXT):
-        raise CatalogueError(f"catalogue {path} {REASONS[sqlite3.SQLITE_CORRUPT]}") from error
+        raise CatalogueError(f"{schema.kind} {path} {REASONS[sqlite3.SQLITE_CORRUPT]}") from error
     if code == sqlite3.SQLITE_CONSTRAINT:
-        raise CatalogueError(f"catalogue {path} refuses a row: {cause}") from error
+        raise CatalogueError(f"{schema.kind} {path} refuses a row: {cause}") from error
     raise error
 
 
@@ -153,10 +154,10 @@ def _code(error: BaseException) -> int:
 
 def _open(path: Path, read_only: bool, timeout: float, schema: Schema) -> Engine:
     if path.is_dir():
-        raise CatalogueError(f"catalogue {path} is a folder; give a file in it")
+        raise CatalogueError(f"{schema.kind} {path} is a folder; give a file in it")
     if read_only and not path.exists():
         raise CatalogueError(
-            f"no catalogue {path}; `neuroexplain collect` makes one, --catalogue names another"
+            f"no {schema.kind} {path}; `{schema.maker}` makes one, {schema.option} names another"
         )
 
     def connect() -> sqlite3.Connection:
@@ -165,7 +166,7 @@ def _open(path: Path, read_only: bool, timeout: float, schema: Schema) -> Engine
             connection.execute("PRAGMA synchronous = FULL")
         return connection
 
-    with translated(path), closing(connect()) as connection:
+    with translated(path, schema), closing(connect()) as connection:
         _prepare(connection, path, read_only, timeout, schema)
     # Threads keep a connection for lookups, and there may be any number of threads.
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
@@ -206,7 +207,7 @@ def _prepare(
     if read_only:
         if not ready:
             raise CatalogueError(
-                f"catalogue {path} is empty or has an older schema; any command that writes to it upgrades it, "
+                f"{schema.kind} {path} is empty or has an older schema; any command that writes to it upgrades it, "
                 f"and `neuroexplain db upgrade {path}` keeps a copy first"
             )
         return

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import bindparam, select
 from sqlmodel import col
 
 from neuroexplain.catalogue import tables
 from neuroexplain.catalogue.results import live
+from neuroexplain.catalogue.reviewing import mirror
+from neuroexplain.catalogue.reviewing.mirror import Mirrored
+from neuroexplain.catalogue.reviewing.reviews import Reviews
 from neuroexplain.catalogue.storage.rows import Prepared, listed
 from neuroexplain.catalogue.stores.store_file import StoreFile
 from neuroexplain.errors import CatalogueError
@@ -71,3 +74,15 @@ class ReviewStore(StoreFile):
                 f"no explanation {explanation} in this catalogue that says anything"
             )
         return found[explanation]
+
+    def mirror(self, reviews: Reviews, *, targets: Iterable[Target] | None = None) -> Mirrored:
+        """Write what reviewers think beside the explanations, for searches; see `reviewing.mirror`.
+
+        Args:
+            reviews: the file that has it.
+            targets: only what is thought of these; None for all.
+
+        Raises:
+            CatalogueError: this catalogue is open for reading only, or another process keeps it locked.
+        """
+        return mirror.mirror(self._database, reviews.standing(targets))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from neuroexplain.review.api import (
+    activations,
     appraisal,
     comparison,
     events,
@@ -12,6 +13,7 @@ from neuroexplain.review.api import (
     overview,
     queues,
     rescoring,
+    saved,
     search,
     session,
     simulations,
@@ -22,7 +24,9 @@ _PARTS = (
     session,
     overview,
     search,
+    saved,
     neurons,
+    activations,
     events,
     queues,
     rescoring,

@@ -146,7 +146,9 @@ def add_event(given: EventIn, desk: AtDesk, reviewer: By) -> EventOut:
         seconds=given.seconds,
         seen=reviewed.Seen(blind=given.blind, version=desk.version),
     )
-    return EventOut.of(desk.reviews.add(event))
+    added = desk.reviews.add(event)
+    desk.mirror.wake([added.target])
+    return EventOut.of(added)
 
 
 def check_writable(desk: Desk) -> None:
@@ -187,6 +189,7 @@ def undo(given: UndoIn, desk: AtDesk, reviewer: By) -> EventOut:
             seen=reviewed.Seen(version=desk.version),
         )
     )
+    desk.mirror.wake([undone.target])
     return EventOut.of(undone)
 
 
@@ -198,6 +201,8 @@ def about(
     Raises:
         HTTPException: it does not say, or says something else than the queue.
     """
+    if (queue is None) != (position is None):
+        raise HTTPException(422, "queue, position: give both, or neither")
     if queue is not None and position is not None:
         item = item_at(desk, desk.reviews.queue(queue), position)
         if given is not None and _target(given) != item.target:

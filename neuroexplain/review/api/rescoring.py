@@ -9,17 +9,12 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field, StringConstraints
 
 from neuroexplain import reviewed
-from neuroexplain.rescoring import (
-    Reader,
-    Rescoring,
-    check_edit,
-    offers,
-    rescore,
-    simulator_of,
-)
+from neuroexplain.readers import Reader, offers, simulator_of
+from neuroexplain.rescoring import Rescoring, check_edit, rescore
 from neuroexplain.review.api.events import TargetIn, Text, Uuid, about, check_writable, now
 from neuroexplain.review.desk import AtDesk, By, Desk
 from neuroexplain.review.jobs import Job, JobError, Report
+from neuroexplain.review.viewing import BLIND
 from neuroexplain.reviewed import Edited, Event
 
 router = APIRouter(tags=["rescoring"])
@@ -75,6 +70,8 @@ class RescoringIn(BaseModel):
     text: Text
     simulator: Annotated[str, StringConstraints(max_length=100)] | None = None
     """Null takes the default."""
+    reveal: bool = False
+    """Score it although the neuron waits in a blind queue, and so show what the old text scores."""
     queue: Uuid | None = None
     position: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     seconds: Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)] | None = None
@@ -112,9 +109,9 @@ def add_rescoring(given: RescoringIn, desk: AtDesk, reviewer: By) -> JobOut:
     reader = _reader(desk, event.data.simulator)
     wanted = Rescoring(event.target, event.data.text, event.reviewer, reader)
     check_edit(wanted)
-    stored = desk.reviews.add(event)
-    if stored.data != event.data or stored.target != event.target:
-        raise HTTPException(409, "another event has this uuid")
+    if not given.reveal and desk.reviews.is_blind(event.target.neuron, reviewer):
+        raise HTTPException(403, BLIND)
+    desk.reviews.add(event)
 
     def work(report: Report) -> dict[str, Any]:
         with desk.writing() as catalogue:

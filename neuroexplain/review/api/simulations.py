@@ -72,6 +72,7 @@ class SimulationOut(BaseModel):
     ci_low: float | None
     ci_high: float | None
     beside: list[BesideOut]
+    """Empty while another item about the neuron waits for this reviewer in a blind queue."""
     real: list[list[int]]
     """What the neuron does, as levels: of each marked span, by token; empty where it never fires."""
 
@@ -104,6 +105,7 @@ def add_simulation(given: SimulationIn, desk: AtDesk, reviewer: By) -> Simulatio
         )
     )
     own = found.simulated
+    hidden = desk.reviews.is_blind(target.neuron, reviewer)
     return SimulationOut(
         event=EventOut.of(event),
         scorer=own.scorer,
@@ -111,6 +113,6 @@ def add_simulation(given: SimulationIn, desk: AtDesk, reviewer: By) -> Simulatio
         reason=own.reason,
         ci_low=own.ci_low,
         ci_high=own.ci_high,
-        beside=[BesideOut(**asdict(each)) for each in found.beside],
+        beside=[] if hidden else [BesideOut(**asdict(each)) for each in found.beside],
         real=[list(levels) for levels in found.real],
     )

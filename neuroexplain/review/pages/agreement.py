@@ -2,6 +2,39 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from neuroexplain.appraising.agreeing import agreement_of
+from neuroexplain.appraising.answers import ANSWERS, read
+from neuroexplain.appraising.appraisal import appraisal_of
+from neuroexplain.review.desk import AtDesk, By
+from neuroexplain.review.rendering import page
+from neuroexplain.review.views.appraised import concealed, diagram, whisker
 
 router = APIRouter()
+SHOWN = 8
+"""Explanations to be settled that are seen at once."""
+MOST = 200
+"""That are on the page."""
+
+
+@router.get("/agreement")
+def agreement_page(request: Request, desk: AtDesk, reviewer: By, queue: str = "") -> HTMLResponse:
+    """Shares correct, agreement, what scores are worth and which method wins: of a queue, or of everything."""
+    chosen = queue or None
+    answers = read(desk.reviews, chosen)
+    found = appraisal_of(desk.catalogue, desk.reviews, answers)
+    return page(
+        request,
+        "agreement.html.jinja",
+        queues=desk.reviews.queues(),
+        chosen=chosen,
+        found=found,
+        agreed=concealed(desk, agreement_of(desk.reviews, answers), reviewer),
+        diagrams=[diagram(c) for c in found.calibrations],
+        whisker=whisker,
+        answers=ANSWERS,
+        shown=SHOWN,
+        most=MOST,
+    )

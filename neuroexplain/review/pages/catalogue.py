@@ -2,113 +2,91 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from time import perf_counter
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from neuroexplain.catalogue import SearchResult, SearchRow
+from neuroexplain.catalogue import SearchResult
 from neuroexplain.catalogue.language import query as language
 from neuroexplain.catalogue.language.fields import HELP
 from neuroexplain.catalogue.language.grammar import pointer
-from neuroexplain.catalogue.searching.found import Facets
-from neuroexplain.errors import QueryError
+from neuroexplain.errors import CatalogueError, QueryError
 from neuroexplain.records import NeuronId
-from neuroexplain.review.desk import QUERY_SECONDS, AtDesk
-from neuroexplain.review.narrowing import asks, narrowed, page_of, parsed, sorted_by, widened
+from neuroexplain.review.desk import AtDesk, By, Desk
+from neuroexplain.review.narrowing import page_of, parsed
 from neuroexplain.review.pages.neuron import link
 from neuroexplain.review.rendering import page
-from neuroexplain.searching import search
+from neuroexplain.review.views import results
 
 router = APIRouter()
 ROWS = 50
 """On a page."""
-_FACETS = ("subject", "layer", "explainer", "llm", "state", "polarity")
-_SORTS = (("score", "Score"), ("layer", "Neuron"))
+MOST_ROWS = 200
+"""On a page of a query with a limit of its own."""
+FACET_SECONDS = 0.015
+"""For counts and facets; what takes longer is counted by a second request."""
+COUNT_SECONDS = 10.0
+"""For that one, which keeps nobody from reading the rows."""
 MostText = Annotated[str, Query(max_length=100_000)]
-
-
-class FacetLink(NamedTuple):
-    """A value that explanations found share, with where it leads."""
-
-    value: str
-    n: int
-    share: int
-    """Of the largest of its facet, in twentieths."""
-    href: str
-    chosen: bool
 
 
 @router.get("/catalogue")
 def catalogue(
-    request: Request, desk: AtDesk, q: MostText = "", after: MostText | None = None
+    request: Request,
+    desk: AtDesk,
+    reviewer: By,
+    q: MostText = "",
+    after: MostText | None = None,
+    part: Literal["facets"] | None = None,
 ) -> HTMLResponse:
     """The explanations that a query finds, a page at a time, with what they have in common."""
-    shown: dict[str, Any] = {"q": q, "help": HELP, "after": after}
+    began = perf_counter()
+    shown: dict[str, Any] = {
+        "q": q,
+        "help": HELP,
+        "after": after,
+        "saved": [(s, page_of(s.query)) for s in desk.reviews.saved_queries()],
+    }
     try:
         query = parsed(q)
-        found = search(
-            desk.catalogue,
-            q,
-            limit=query.limit or ROWS,
-            after=after,
-            count=True,
-            facets=True,
-            seconds=QUERY_SECONDS,
-            resolver=desk.resolver,
-        )
-    except QueryError as error:
-        pointed = "" if error.column is None else pointer(q, error.column)
-        return page(
-            request, "catalogue.html.jinja", 400, **shown, error=str(error), pointed=pointed
-        )
-    return page(request, "catalogue.html.jinja", **shown, error=None, **_found(query, q, found))
+        limit = min(query.limit or ROWS, MOST_ROWS)
+        found = desk.finder.find(q, limit=limit, after=after)
+    except (QueryError, CatalogueError) as error:
+        column = error.column if isinstance(error, QueryError) else None
+        pointed = () if column is None else pointer(q, column).splitlines()
+        shown |= {"error": str(error), "pointed": pointed}
+        return page(request, "catalogue.html.jinja", 400, **shown)
+    counted = desk.finder.facets(q, seconds=COUNT_SECONDS if part else FACET_SECONDS)
+    shown |= _found(query, q, found) | results.shown_facets(query, counted)
+    return page(
+        request,
+        "catalogue.html.jinja",
+        **shown,
+        error=None,
+        rows=_rows(desk, found, reviewer),
+        total=None if counted is None else counted.total,
+        seconds=perf_counter() - began,
+    )
 
 
 def _found(query: language.Query, q: str, found: SearchResult) -> dict[str, Any]:
     return {
         "found": found,
-        "links": [link(_neuron(row)) for row in found.rows],
-        "facets": {} if found.facets is None else _facets(query, found.facets),
-        "scores": [] if found.facets is None else _scores(query, found.facets),
-        "sorts": {field: page_of(sorted_by(query, field)) for field, _ in _SORTS},
+        "link": link,
+        "heads": results.heads(query, found.ranked_by),
+        "first": page_of(q),
         "next": None if found.next is None else page_of(q, after=found.next),
+        "facets_at": page_of(q, part="facets"),
+        "files": {e: f"/api/v1/search.{e}?{urlencode({'q': q})}" for e in ("csv", "jsonl")},
     }
 
 
-def _neuron(row: SearchRow) -> NeuronId:
-    return NeuronId.parse(row.neuron)
-
-
-def _facets(query: language.Query, facets: Facets) -> dict[str, list[FacetLink]]:
-    made = {}
-    for field in _FACETS:
-        values = getattr(facets, field)
-        links = [_facet(query, field, str(v.value), v.n, values) for v in values]
-        if len(links) > 1 or any(each.chosen for each in links):
-            made[field] = links
-    return made
-
-
-def _facet(query: language.Query, field: str, value: str, n: int, values: Any) -> FacetLink:
-    chosen = asks(query, field, value)
-    to = widened(query, field) if chosen else narrowed(query, (field, ":", value))
-    return FacetLink(value, n, _twentieths(n, values), page_of(to), chosen)
-
-
-def _scores(query: language.Query, facets: Facets) -> list[FacetLink]:
-    """Bins of correlation; explanations without one have no link."""
-    made = []
-    for each in facets.score:
-        if each.low is None or each.high is None:
-            continue
-        terms = ("score", ">=", f"{each.low:g}"), ("score", "<", f"{each.high:g}")
-        to = page_of(narrowed(query, *terms))
-        label = f"{each.low:+.2f}".replace("-", "−")
-        made.append(FacetLink(label, each.n, _twentieths(each.n, facets.score), to, False))
-    return made
-
-
-def _twentieths(n: int, values: Any) -> int:
-    most: int = max(v.n for v in values)
-    return max(1, round(20 * n / most))
+def _rows(desk: Desk, found: SearchResult, reviewer: str) -> list[results.Row]:
+    neurons = sorted({NeuronId.parse(row.neuron) for row in found.rows})
+    judgements = desk.reviews.judgements(neurons=neurons)
+    judged = {j.target.neuron for j in judgements if j.reviewer != reviewer}
+    blind = {neuron for neuron in judged if desk.reviews.is_blind(neuron, reviewer)}
+    return results.rows(found.rows, judgements, blind, reviewer)

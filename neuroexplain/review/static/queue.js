@@ -1,5 +1,6 @@
 // One decision, one key: the next item is there already, and the decision is written behind it.
 
+import { openEdit } from "./edit.js";
 import { marking, marks } from "./marking.js";
 import { Outbox } from "./outbox.js";
 import { announce, call, forPage, uuid } from "./review.js";
@@ -202,6 +203,16 @@ function edit() {
   byId("rewrite").focus();
 }
 
+/** Score a better text at once; its score stands beside the old one's. */
+function score() {
+  const { neuron, text } = place.querySelector(".explanation").dataset;
+  const better = byId("rewrite").value;
+  const dialog = byId("edit");
+  openEdit({ neuron, text, onSaved: () => dialog.close() });
+  byId("edit-text").value = better || text;
+  dialog.addEventListener("close", () => suggest(byId("edit-text").value), { once: true });
+}
+
 function handIn() {
   const item = current();
   if (!item || waiting) return;
@@ -295,7 +306,8 @@ document.addEventListener("click", (event) => {
   else if (button.id === "skip") decide(null);
   else if (button.id === "undo") undo();
   else if (button.id === "help-button") byId("help").showModal();
-  else if (button.id === "edit") edit();
+  else if (button.id === "improve") edit();
+  else if (button.id === "score-rewrite") score();
   else if (button.id === "submit-marks") handIn();
   else if (button.classList.contains("save-own")) saveOwn();
 });

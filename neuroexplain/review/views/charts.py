@@ -17,6 +17,9 @@ _BINS = 11
 _CELL = 14
 _BARS = 24
 _HEIGHT = 80
+_BAR = 12
+_TICKS = ("0.05", "0.5", "0.95")
+"""Quantiles that are drawn."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,14 @@ class Square:
 def scatter(real: Floats, simulated: Floats) -> tuple[Square, ...]:
     """Tokens by their real and simulated level, each 0 to 10: a square for every pair that occurs, by the logarithm of how many."""
     levels = [np.clip(np.rint(v), 0, MAX_LEVEL).astype(int) for v in (real, simulated)]
-    counts = np.zeros((_BINS, _BINS), int)
-    np.add.at(counts, tuple(levels), 1)
-    most = np.log1p(counts.max(initial=1))
+    counts = np.bincount(levels[0] * _BINS + levels[1], minlength=_BINS**2).reshape(_BINS, _BINS)
+    places = np.argwhere(counts)
+    found = counts[places[:, 0], places[:, 1]]
+    sides = np.maximum(2.0, (_CELL - 2) * np.log1p(found) / np.log1p(found.max(initial=1)))
     squares = []
-    for r, s in np.argwhere(counts):
-        edge = max(2.0, (_CELL - 2) * float(np.log1p(counts[r, s]) / most))
-        x, y = r * _CELL + (_CELL - edge) / 2, (MAX_LEVEL - s) * _CELL + (_CELL - edge) / 2
-        n = int(counts[r, s])
-        squares.append(Square(round(x, 1), round(y, 1), round(edge, 1), n, int(r), int(s)))
+    for (r, s), n, side in zip(places.tolist(), found.tolist(), sides.tolist(), strict=True):
+        x, y = r * _CELL + (_CELL - side) / 2, (MAX_LEVEL - s) * _CELL + (_CELL - side) / 2
+        squares.append(Square(round(x, 1), round(y, 1), round(side, 1), n, r, s))
     return tuple(squares)
 
 
@@ -94,21 +96,20 @@ class Bar:
     n: int
 
 
-def histogram(values: Floats) -> tuple[Bar, ...]:
-    """Activations in bins of equal width; heights go by the logarithm of how many."""
+def histogram(values: Floats, low: float, high: float) -> tuple[Bar, ...]:
+    """Activations from `low` to `high` in bins of equal width; heights go by the logarithm of how many."""
     if not len(values):
         return ()
-    counts, edges = np.histogram(values, _BARS)
+    counts, edges = np.histogram(values, _BARS, (low, high))
     most = np.log1p(counts.max())
-    width = 12
     bars = []
     for i, n in enumerate(counts.tolist()):
         height = round(float(_HEIGHT * np.log1p(n) / most), 1)
         bars.append(
             Bar(
-                i * width,
+                i * _BAR,
                 _HEIGHT - height,
-                width - 1,
+                _BAR - 1,
                 height,
                 float(edges[i]),
                 float(edges[i + 1]),
@@ -116,3 +117,29 @@ def histogram(values: Floats) -> tuple[Bar, ...]:
             )
         )
     return tuple(bars)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A quantile on a histogram."""
+
+    x: float
+    percent: str
+    value: float
+
+
+def ticks(bars: Sequence[Bar], quantiles: Mapping[str, float]) -> tuple[Tick, ...]:
+    """Where the quantiles of all tokens lie on a histogram; those outside of it are left out."""
+    if not bars:
+        return ()
+    low, high = bars[0].low, bars[-1].high
+    found = [(level, quantiles[level]) for level in _TICKS if level in quantiles]
+    return tuple(
+        Tick(
+            round(_BAR * len(bars) * (value - low) / ((high - low) or 1), 1),
+            f"{100 * float(level):g} %",
+            value,
+        )
+        for level, value in found
+        if low <= value <= high
+    )

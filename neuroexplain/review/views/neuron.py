@@ -9,17 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from neuroexplain.heat import shown as visible_token
 from neuroexplain.records import Floats, NeuronId
 from neuroexplain.review.views import charts
+from neuroexplain.review.views.anatomy import Anatomy, HeldOut, Place, anatomies, held_out
+from neuroexplain.review.views.leakage import Leakage, leakage
 from neuroexplain.review.views.spans import GroupView, SpanViews
 
-_RESIDUALS = 6
-"""Tokens that are named in each direction."""
-_CONTEXT = 6
-"""Tokens shown on either side of one."""
-_TELLING = 2.0
-"""Levels by which a prediction has to be wrong to be named."""
+_NGRAMS = (
+    ("In running text", "context", None),
+    ("By themselves, by mean response", "alone", "mean"),
+    ("By themselves, by largest response", "alone", "max"),
+)
+_NGRAMS_SHOWN = 12
+_KINDS = {"random": "Random spans", "quantile": "Spans of all bands", "top": "Strongest spans"}
 
 
 @dataclass(frozen=True)
@@ -30,32 +32,6 @@ class Cell:
     by: str
     """Who predicted: simulator, and language model where there is one."""
     strip: charts.Strip
-
-
-@dataclass(frozen=True)
-class Residual:
-    """A token on which an explanation predicts something else than the neuron does."""
-
-    before: str
-    token: str
-    after: str
-    real: float
-    """Level 0-10."""
-    simulated: float
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """Where a simulation is right and wrong, on held-out tokens."""
-
-    simulator: str
-    n: int
-    """Tokens that count and have a prediction."""
-    squares: tuple[charts.Square, ...]
-    missed: tuple[Residual, ...]
-    """The neuron fires and nothing was expected, worst first."""
-    vain: tuple[Residual, ...]
-    """It was expected to fire, and stays quiet."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +49,34 @@ class ExplanationView:
         """Whether it is the record of why there is none."""
         return bool(self.record["status"] != "ok")
 
+    @property
+    def simulated(self) -> bool:
+        """Whether spans have rows of what it predicts."""
+        return any(made["expected"] is not None for made in self.record["simulations"])
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Activations of the tokens of one kind of spans, as the subject computed them."""
+
+    title: str
+    n: int
+    """Tokens that count."""
+    bars: tuple[charts.Bar, ...]
+    ticks: tuple[charts.Tick, ...]
+    """Quantiles of all tokens of the corpus."""
+
+
+@dataclass(frozen=True)
+class NgramList:
+    """N-grams to which it responds most, by one way of measuring that."""
+
+    title: str
+    ngrams: Sequence[Mapping[str, Any]]
+    """As `show` has them, the strongest first."""
+    total: int
+    """How many there are, of which these are the first."""
+
 
 @dataclass(frozen=True)
 class NeuronView:
@@ -83,12 +87,15 @@ class NeuronView:
     """The object of `show --json`."""
     scale: float
     """Activation of level 10; 0 where it never fires on its side."""
+    first: int
+    """Leading tokens of a span that count for nothing."""
     scorers: tuple[str, ...]
     explanations: tuple[ExplanationView, ...]
     """Failed ones come last."""
     groups: tuple[GroupView, ...]
-    sampled: tuple[charts.Bar, ...]
-    """Activations of the tokens of uniformly drawn spans."""
+    histograms: tuple[Histogram, ...]
+    leakage: Leakage
+    ngrams: tuple[NgramList, ...]
 
 
 def neuron_view(shown: Mapping[str, Any], *, spans: int) -> NeuronView:
@@ -107,30 +114,49 @@ def neuron_view(shown: Mapping[str, Any], *, spans: int) -> NeuronView:
         for score in explanation["scores"]:
             by_scorer[score["scorer"]].append(score)
     axes = {scorer: charts.axis(scores) for scorer, scores in by_scorer.items()}
-    held_out = {(e["document"], e["start"]): e for e in shown["exemplars"] if e["split"] == "test"}
+    kept_back = held_out(shown["exemplars"])
     return NeuronView(
         neuron=neuron,
         shown=shown,
         scale=views.scale,
+        first=max((e["first"] for e in shown["exemplars"]), default=0),
         scorers=tuple(by_scorer),
-        explanations=tuple(_explanation(e, axes, views, held_out) for e in ordered),
+        explanations=tuple(_explanation(e, axes, views, kept_back) for e in ordered),
         groups=tuple(views.groups(spans)),
-        sampled=charts.histogram(_sampled(shown)),
+        histograms=tuple(_histograms(shown)),
+        leakage=leakage(shown),
+        ngrams=tuple(_ngrams(shown["ngrams"])),
     )
 
 
-def _sampled(shown: Mapping[str, Any]) -> Floats:
-    """Activations as the subject computed them; [token]."""
-    spans = (e for e in shown["exemplars"] if e["kind"] == "random")
-    parts = [np.asarray(e["activations"][e["first"] :], np.float32) for e in spans]
-    return np.concatenate(parts) if parts else np.empty(0, np.float32)
+def _ngrams(found: Sequence[Mapping[str, Any]]) -> Iterator[NgramList]:
+    by_list: dict[tuple[str, str | None], list[Mapping[str, Any]]] = defaultdict(list)
+    for each in found:
+        by_list[each["source"], each["aggregator"]].append(each)
+    for title, source, aggregator in _NGRAMS:
+        if own := by_list.get((source, aggregator)):
+            yield NgramList(title, own[:_NGRAMS_SHOWN], len(own))
+
+
+def _histograms(shown: Mapping[str, Any]) -> Iterator[Histogram]:
+    """On one axis, so that they can be compared."""
+    by_kind: dict[str, list[Floats]] = defaultdict(list)
+    for e in shown["exemplars"]:
+        by_kind[e["kind"]].append(np.asarray(e["activations"][e["first"] :], np.float32))
+    values = {kind: np.concatenate(parts) for kind, parts in by_kind.items()}
+    low = min((float(v.min()) for v in values.values() if len(v)), default=0.0)
+    high = max((float(v.max()) for v in values.values() if len(v)), default=0.0)
+    for kind, title in _KINDS.items():
+        if kind in values and (bars := charts.histogram(values[kind], low, high)):
+            ticks = charts.ticks(bars, shown["statistics"]["quantiles"])
+            yield Histogram(title, len(values[kind]), bars, ticks)
 
 
 def _explanation(
     record: Mapping[str, Any],
     axes: Mapping[str, tuple[float, float]],
     views: SpanViews,
-    held_out: Mapping[tuple[int, int], Mapping[str, Any]],
+    spans: Mapping[Place, HeldOut],
 ) -> ExplanationView:
     cells: dict[str, list[Cell]] = defaultdict(list)
     for score in record["scores"]:
@@ -141,54 +167,5 @@ def _explanation(
         record=record,
         author=", ".join(filter(None, (record["explainer"], record["llm"]))),
         cells={scorer: tuple(found) for scorer, found in cells.items()},
-        anatomies=tuple(_anatomies(record, views, held_out)),
+        anatomies=tuple(anatomies(record, views, spans)),
     )
-
-
-def _anatomies(
-    record: Mapping[str, Any],
-    views: SpanViews,
-    held_out: Mapping[tuple[int, int], Mapping[str, Any]],
-) -> Iterator[Anatomy]:
-    by_simulator: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for made in record["simulations"]:
-        by_simulator[made["simulator"]].append(made)
-    for simulator, simulations in by_simulator.items():
-        reals: list[Floats] = []
-        expecteds: list[Floats] = []
-        residuals: list[Residual] = []
-        for made in simulations:
-            span = held_out.get((made["document"], made["start"]))
-            if span is None or made["expected"] is None or made["split"] != "test":
-                continue
-            first = span["first"]
-            real = views.levels(span)[first:]
-            expected = np.asarray(made["expected"], np.float32)[first:]
-            if len(real) == len(expected):
-                reals.append(real)
-                expecteds.append(expected)
-                residuals += _residuals(span["tokens"], first, real, expected)
-        if reals:
-            real, expected = np.concatenate(reals), np.concatenate(expecteds)
-            residuals.sort(key=lambda r: -abs(r.real - r.simulated))
-            yield Anatomy(
-                simulator,
-                len(real),
-                charts.scatter(real, expected),
-                missed=tuple(r for r in residuals if r.real > r.simulated)[:_RESIDUALS],
-                vain=tuple(r for r in residuals if r.real < r.simulated)[:_RESIDUALS],
-            )
-
-
-def _residuals(
-    tokens: Sequence[str], first: int, real: Floats, expected: Floats
-) -> Iterator[Residual]:
-    for place in np.flatnonzero(np.abs(real - expected) >= _TELLING).tolist():
-        at = first + place
-        yield Residual(
-            before="".join(map(visible_token, tokens[max(0, at - _CONTEXT) : at])),
-            token=visible_token(tokens[at]),
-            after="".join(map(visible_token, tokens[at + 1 : at + 1 + _CONTEXT])),
-            real=float(real[place]),
-            simulated=float(expected[place]),
-        )

@@ -126,7 +126,8 @@ class SpanViews:
         return GroupView(heading, held_out, spans, len(found), chance)
 
     def _span(self, exemplar: Mapping[str, Any], held_out: bool) -> SpanView:
-        tokens, levels = exemplar["tokens"], self.levels(exemplar)
+        texts, levels = exemplar["tokens"], self.levels(exemplar)
+        tokens = [shown(token) for token in texts]
         place = exemplar["document"], exemplar["start"]
         rows = [SpanRow("real", runs(tokens, levels, warm=True))]
         rows += [
@@ -139,7 +140,7 @@ class SpanViews:
             rows=rows,
             peak=exemplar["peak"],
             values=_strongest(tokens, exemplar["activations"], levels),
-            repeated=held_out and "".join(tokens) in self._seen,
+            repeated=held_out and "".join(texts) in self._seen,
         )
 
     @cached_property
@@ -167,4 +168,4 @@ def _strongest(
 ) -> list[tuple[str, float]]:
     order = np.argsort(-levels, kind="stable")[:_VALUES]
     places = sorted(int(place) for place in order if levels[place] > 0)
-    return [(shown(tokens[place]), activations[place]) for place in places]
+    return [(tokens[place], activations[place]) for place in places]

@@ -1,0 +1,109 @@
+"""The catalogue follows the reviews: searches find what was decided, and no decision waits for that."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from neuroexplain.catalogue import Catalogue, Reviews, reviews_path
+from neuroexplain.review.mirroring import Mirror
+from neuroexplain.reviewed import Event, Judged, Target
+from tests.review.conftest import Site, serving
+
+
+def said(target: Target, verdict: str = "wrong") -> dict[str, Any]:
+    return {
+        "uuid": uuid4().hex,
+        "target": {"neuron": str(target.neuron), "text": target.text},
+        "said": {"kind": "verdict", "verdict": verdict, "tags": ["geography"]},
+    }
+
+
+def sent(client: httpx.Client, target: Target, verdict: str = "wrong") -> None:
+    assert client.post("/api/v1/events", json=said(target, verdict)).status_code == 201
+
+
+def first(catalogue: Catalogue) -> Target:
+    return catalogue.target(
+        next(r.explanation_id for r in catalogue.search("state:unreviewed").rows)
+    )
+
+
+def texts(catalogue: Catalogue, query: str) -> set[str]:
+    return {row.text for row in catalogue.search(query).rows}
+
+
+def test_a_search_finds_what_was_decided_and_not_what_was_taken_back(site: Site) -> None:
+    client, target = site.client("bob"), first(site.catalogue)
+    sent(client, target)
+    assert site.desk.mirror.wait(10)
+    assert target.text in texts(site.catalogue, "verdict:wrong tag:geography state:reviewed")
+    sent(client, target, "correct")
+    assert site.desk.mirror.wait(10)
+    assert texts(site.catalogue, "verdict:wrong") == set()
+    assert target.text in texts(site.catalogue, "verdict:correct")
+    for _ in range(2):
+        assert client.post("/api/v1/undo", json={"uuid": uuid4().hex}).status_code == 201
+    assert site.desk.mirror.wait(10)
+    assert texts(site.catalogue, "verdict:wrong,correct") == set()
+    assert texts(site.catalogue, "state:reviewed") == set()
+    assert site.desk.mirror.state.trouble is None
+
+
+def test_no_decision_waits_for_a_sweep_and_none_is_forgotten(site: Site) -> None:
+    client, target = site.client("bob"), first(site.catalogue)
+    assert site.desk.mirror.wait(10)
+    with closing(sqlite3.connect(site.catalogue.path)) as sweep:
+        sweep.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        sent(client, target)
+        assert time.monotonic() - began < 1.0
+        assert not site.desk.mirror.wait(1.5)
+        state = site.desk.mirror.state
+        assert (state.on, state.waiting, state.lag > 1.0) == (True, 1, True)
+        assert texts(site.catalogue, "verdict:wrong") == set()
+    assert site.desk.mirror.wait(10)
+    assert target.text in texts(site.catalogue, "verdict:wrong")
+    assert site.desk.mirror.state.lag == 0.0
+
+
+def test_what_was_decided_before_is_there_after_the_start(place: Path) -> None:
+    with Catalogue(place) as catalogue, Reviews(reviews_path(place)) as reviews:
+        target = first(catalogue)
+        at = "2026-11-25T12:00:00.000+00:00"
+        reviews.add(Event("1", "ann", target, Judged("partly"), at))
+    with serving(place) as site:
+        assert site.desk.mirror.wait(10)
+        assert target.text in texts(site.catalogue, "verdict:partly")
+
+
+def test_closing_writes_what_waits(place: Path) -> None:
+    with Catalogue(place) as catalogue, Reviews(reviews_path(place)) as reviews:
+        target = first(catalogue)
+        mirror = Mirror(catalogue.location, reviews)
+        mirror.start()
+        reviews.add(Event("1", "ann", target, Judged("partly"), "2026-11-25T12:00:00.000+00:00"))
+        mirror.wake([target])
+        mirror.close()
+        assert target.text in texts(catalogue, "verdict:partly")
+
+
+def test_a_catalogue_that_cannot_be_written_is_let_be(place: Path) -> None:
+    before = place.read_bytes()
+    with serving(place, read_only=True) as site:
+        site.desk.mirror.wake([first(site.catalogue)])
+        assert not site.desk.mirror.state.on
+        assert site.desk.mirror.state.waiting == 0
+    with Reviews(reviews_path(place)) as reviews:
+        gone = Mirror(str(place.with_name("gone.sqlite")), reviews)
+        gone.start()
+        gone.close()
+        assert not gone.state.on
+    assert place.read_bytes() == before
+    assert not place.with_name("gone.sqlite").exists()
