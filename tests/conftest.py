@@ -49,6 +49,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden/*.txt")
 
 
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue of 96 neurons in 4 layers, 500 explanations by several methods, real text; not to be written to."""
+    from neuroexplain.testing import catalogues
+
+    path = tmp_path_factory.mktemp("generated") / "generated.sqlite"
+    catalogues.make(path, neurons=96, explanations=500, layers=4, spans=800, reviews=0)
+    return path
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], str]:
     """Gives what a golden file holds, byte for byte; with `--update-golden` it holds the text from then on."""

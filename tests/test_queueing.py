@@ -31,15 +31,12 @@ from neuroexplain.reviewed import (
     Target,
     Verdict,
 )
-from neuroexplain.testing import catalogues
 
 
 @pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+def catalogue(generated: Path) -> Iterator[Catalogue]:
     """96 neurons in 4 layers, 500 explanations by several methods."""
-    path = tmp_path_factory.mktemp("made") / "made.sqlite"
-    catalogues.make(path, neurons=96, explanations=500, layers=4, spans=800, reviews=0)
-    with Catalogue(path, read_only=True) as opened:
+    with Catalogue(generated, read_only=True) as opened:
         yield opened
 
 

@@ -101,11 +101,9 @@ def compare(
         ConfigError: an unknown side, measure or order; the message has those that there are.
         CatalogueError: the catalogue has changed, and reading it anew takes too long.
     """
-    if sort not in SORTS:
-        raise ConfigError(unknown("sort", sort, SORTS))
     found = catalogue.beside(first, second, measure, seconds=SECONDS)
-    defined = found.at(found.defined)
-    page, more = _page(in_order(found, descending=sort == "first"), after, limit)
+    both = found.at(found.defined)
+    page, more = _page(found, sort, after, limit)
     return Comparison(
         first=first,
         second=second,
@@ -113,18 +111,21 @@ def compare(
         common=len(found.first),
         only_first=found.only_first,
         only_second=found.only_second,
-        differences=differences(defined.first_score, defined.second_score, defined.neuron),
+        differences=differences(both.first_score, both.second_score, both.neuron),
         undefined_first=catalogue.undefined(found.first[np.isnan(found.first_score)], measure),
         undefined_second=catalogue.undefined(found.second[np.isnan(found.second_score)], measure),
         chosen=_chosen(catalogue, reviews, first, second),
         pairs=_pairs(catalogue, page),
         next=int(page.first[-1]) if more else None,
-        beside=defined,
+        beside=both,
     )
 
 
-def _page(ordered: Beside, after: int | None, limit: int) -> tuple[Beside, bool]:
+def _page(found: Beside, sort: str, after: int | None, limit: int) -> tuple[Beside, bool]:
     """The pairs behind one, and whether there are more."""
+    if sort not in SORTS:
+        raise ConfigError(unknown("sort", sort, SORTS))
+    ordered = in_order(found, descending=sort == "first")
     remaining = ordered if after is None else behind(ordered, after)
     n = len(remaining.first)
     return remaining.at(np.arange(min(limit, n))), n > limit

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from neuroexplain.catalogue import Catalogue
 from neuroexplain.errors import ConfigError, QueryError
-from neuroexplain.testing import catalogues
 
 
 @pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+def catalogue(generated: Path) -> Iterator[Catalogue]:
     """96 neurons in 4 layers, 500 explanations by several methods."""
-    path = tmp_path_factory.mktemp("made") / "made.sqlite"
-    catalogues.make(path, neurons=96, explanations=500, layers=4, spans=800, reviews=0)
-    with Catalogue(path, read_only=True) as opened:
+    with Catalogue(generated, read_only=True) as opened:
         yield opened
 
 

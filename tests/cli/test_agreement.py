@@ -43,7 +43,9 @@ def place(swept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_prints_shares_and_agreement(place: Path) -> None:
-    result = CliRunner().invoke(agreement, ["--catalogue", str(place), "--queue", QUEUE])
+    result = CliRunner().invoke(
+        agreement, ["--catalogue", str(place), "--queue", QUEUE], env={"COLUMNS": "200"}
+    )
     assert result.exit_code == 0, result.output
     with Catalogue(place, read_only=True) as catalogue, Reviews(reviews_path(place)) as reviews:
         found = appraise(catalogue, reviews, QUEUE).overall.strict.estimate
@@ -58,7 +60,7 @@ def test_it_prints_shares_and_agreement(place: Path) -> None:
 
 def test_a_queue_is_meant_by_its_name_too_and_json_has_everything(place: Path) -> None:
     given = ["--catalogue", str(place), "--queue", "A \x1b[31mqueue", "--json"]
-    said = json.loads(CliRunner().invoke(agreement, given).output)
+    said = json.loads(CliRunner().invoke(agreement, given, env={"COLUMNS": "200"}).output)
     assert said["appraisal"]["queue"] == said["agreement"]["queue"] == QUEUE
     assert said["appraisal"]["overall"]["strict"]["population"] == said["agreement"]["judged"] * 5
 
@@ -72,14 +74,18 @@ def test_it_is_a_command_of_reviews(place: Path) -> None:
 
 
 def test_without_a_queue_it_says_why_there_are_no_intervals(place: Path) -> None:
-    result = CliRunner().invoke(agreement, ["--catalogue", str(place)])
+    result = CliRunner().invoke(agreement, ["--catalogue", str(place)], env={"COLUMNS": "200"})
     assert "no intervals of shares: not drawn at random as a whole" in result.output
 
 
 def test_a_queue_or_a_file_that_is_not_there(place: Path, tmp_path: Path) -> None:
-    result = CliRunner().invoke(agreement, ["--catalogue", str(place), "--queue", "none"])
+    result = CliRunner().invoke(
+        agreement, ["--catalogue", str(place), "--queue", "none"], env={"COLUMNS": "200"}
+    )
     assert isinstance(result.exception, CatalogueError)
     assert 'no queue "none"' in str(result.exception)
     missing = ["--catalogue", str(place), "--reviews", str(tmp_path / "none.sqlite")]
-    assert isinstance(CliRunner().invoke(agreement, missing).exception, CatalogueError)
+    assert isinstance(
+        CliRunner().invoke(agreement, missing, env={"COLUMNS": "200"}).exception, CatalogueError
+    )
     assert not (tmp_path / "none.sqlite").exists()

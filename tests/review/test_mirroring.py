@@ -42,15 +42,15 @@ def texts(catalogue: Catalogue, query: str) -> set[str]:
 def test_a_search_finds_what_was_decided_and_not_what_was_taken_back(site: Site) -> None:
     client, target = site.client("bob"), first(site.catalogue)
     sent(client, target)
-    assert site.desk.mirror.wait(10)
+    assert site.desk.mirror.wait(30)
     assert target.text in texts(site.catalogue, "verdict:wrong tag:geography state:reviewed")
     sent(client, target, "correct")
-    assert site.desk.mirror.wait(10)
+    assert site.desk.mirror.wait(30)
     assert texts(site.catalogue, "verdict:wrong") == set()
     assert target.text in texts(site.catalogue, "verdict:correct")
     for _ in range(2):
         assert client.post("/api/v1/undo", json={"uuid": uuid4().hex}).status_code == 201
-    assert site.desk.mirror.wait(10)
+    assert site.desk.mirror.wait(30)
     assert texts(site.catalogue, "verdict:wrong,correct") == set()
     assert texts(site.catalogue, "state:reviewed") == set()
     assert site.desk.mirror.state.trouble is None
@@ -58,17 +58,17 @@ def test_a_search_finds_what_was_decided_and_not_what_was_taken_back(site: Site)
 
 def test_no_decision_waits_for_a_sweep_and_none_is_forgotten(site: Site) -> None:
     client, target = site.client("bob"), first(site.catalogue)
-    assert site.desk.mirror.wait(10)
+    assert site.desk.mirror.wait(30)
     with closing(sqlite3.connect(site.catalogue.path)) as sweep:
         sweep.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
         sent(client, target)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 10.0  # it would wait for thirty
         assert not site.desk.mirror.wait(1.5)
         state = site.desk.mirror.state
         assert (state.on, state.waiting, state.lag > 1.0) == (True, 1, True)
         assert texts(site.catalogue, "verdict:wrong") == set()
-    assert site.desk.mirror.wait(10)
+    assert site.desk.mirror.wait(30)
     assert target.text in texts(site.catalogue, "verdict:wrong")
     assert site.desk.mirror.state.lag == 0.0
 
@@ -79,7 +79,7 @@ def test_what_was_decided_before_is_there_after_the_start(place: Path) -> None:
         at = "2026-11-25T12:00:00.000+00:00"
         reviews.add(Event("1", "ann", target, Judged("partly"), at))
     with serving(place) as site:
-        assert site.desk.mirror.wait(10)
+        assert site.desk.mirror.wait(30)
         assert target.text in texts(site.catalogue, "verdict:partly")
 
 

@@ -28,6 +28,7 @@ PAGES = (
     "provenance",
     "related",
     "agreement",
+    "compare",
     "health",
     "queues",
     "verdict",
@@ -70,6 +71,7 @@ def addresses(
             "provenance": "/explanations/3",
             "related": f"/neurons/{neuron}/related",
             "agreement": "/agreement",
+            "compare": "/compare",
             "queues": "/queues",
             "missing": "/neurons/made/99/1%2B",
         }
@@ -116,3 +118,27 @@ def test_a_page_can_be_read_without_javascript(
     go(visitor, pages[name], name)
     assert len(page.locator("main").inner_text()) > 40
     assert page.locator("#main h1").is_visible()
+
+
+def test_what_opens_on_a_page_is_accessible_too(
+    addresses: tuple[Site, dict[str, str]], visit: Visit
+) -> None:
+    site, pages = addresses
+    page = visit(site, bypass_csp=True).page
+    page.goto(pages["queues"])
+    page.get_by_text("Make a queue", exact=True).click()
+    assert page.locator("#plan-form").is_visible()
+    for kind in ("sample", "disagreement"):
+        page.locator("#plan-kind").select_option(kind)
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+    page.goto(pages["verdict"])
+    page.keyboard.press("?")
+    assert page.locator("#help").is_visible()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.keyboard.press("Escape")
+    page.keyboard.press("e")
+    assert page.locator("#rewrite").is_visible()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()

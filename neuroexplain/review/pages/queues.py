@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
+from neuroexplain.review.api.queues import form_choices
 from neuroexplain.review.desk import AtDesk, By
 from neuroexplain.review.items import item_at, item_view
 from neuroexplain.review.rendering import page
@@ -26,7 +27,7 @@ def queues(request: Request, desk: AtDesk, reviewer: By) -> HTMLResponse:
         (queue, reviews.progress(queue, reviewer), reviews.reviewers(queue))
         for queue in reviews.queues()
     ]
-    return page(request, "queues.html.jinja", rows=rows)
+    return page(request, "queues.html.jinja", rows=rows, choices=form_choices(desk))
 
 
 @router.get("/queues/{uuid}")

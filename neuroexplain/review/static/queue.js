@@ -198,14 +198,14 @@ function suggest(text) {
 function edit() {
   const shown = place.querySelector(".explanation");
   if (!byId("rewrite") || !shown) return;
-  if (!byId("rewrite").value) suggest(shown.textContent);
+  if (!byId("rewrite").value) suggest(JSON.parse(shown.dataset.target).text);
   byId("rewriting").hidden = false;
   byId("rewrite").focus();
 }
 
 /** Score a better text at once; its score stands beside the old one's. */
 function score() {
-  const { neuron, text } = place.querySelector(".explanation").dataset;
+  const { neuron, text } = JSON.parse(place.querySelector(".explanation").dataset.target);
   const better = byId("rewrite").value;
   const dialog = byId("edit");
   openEdit({ neuron, text, onSaved: () => dialog.close() });
