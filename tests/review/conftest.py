@@ -22,7 +22,6 @@ from neuroexplain.review.app import create_app
 from neuroexplain.review.desk import Desk
 from neuroexplain.review.security import Sessions
 from neuroexplain.review.serving import hosts_of, listen, server_of
-from neuroexplain.testing import catalogues
 
 
 @dataclass
@@ -88,11 +87,9 @@ def serving(
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(generated: Path) -> Path:
     """A catalogue of 96 neurons in 4 layers, 500 explanations by several methods, real text; not to be written to."""
-    path = tmp_path_factory.mktemp("made") / "made.sqlite"
-    catalogues.make(path, neurons=96, explanations=500, layers=4, spans=800, reviews=0)
-    return path
+    return generated
 
 
 @pytest.fixture

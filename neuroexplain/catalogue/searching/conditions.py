@@ -43,6 +43,8 @@ FEW_PREFIXED = 200_000
 """The same for the beginning or a part of a word: to look for them takes putting many lists of the index together."""
 FEW = 5_000
 """The same of other sources."""
+FEW_FAILED = 200_000
+"""The same of failures."""
 RANKED = ("meaning", "activates", "similar")
 """Fields that need more than SQL: see `rankings`."""
 
@@ -73,6 +75,8 @@ class Source:
     """Of the query, that all of them meet."""
     few: int
     """Candidates that are cheaper to look at than to look for."""
+    unscored: bool = False
+    """Whether hardly any has a score, so that a walk by scores would go through all others and meet none."""
 
 
 class Conditions:
@@ -173,7 +177,8 @@ class Conditions:
                     ids = Sql("SELECT id FROM entry WHERE state <> 0 AND ") + within(
                         "state", wanted
                     )
-                    yield Source(ids, (part,), FEW)
+                    unscored = wanted == [FAILED]
+                    yield Source(ids, (part,), FEW_FAILED if unscored else FEW, unscored)
             if isinstance(part, Term) and part.field in _SOURCES:
                 yield Source(_SOURCES[part.field](part), (part,), FEW)
 

@@ -14,14 +14,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from neuroexplain.catalogue.language import fields, grammar
+from neuroexplain.catalogue.language import grammar
 from neuroexplain.catalogue.language.query import Node, Query, Term
 from neuroexplain.catalogue.searching import facets, shown
 from neuroexplain.catalogue.searching.conditions import FEW, RANKED, Conditions, Source
-from neuroexplain.catalogue.searching.facets import COMPARE
 from neuroexplain.catalogue.searching.found import Count, Cursor, Facets, SearchResult
 from neuroexplain.catalogue.searching.orders import Order, order
 from neuroexplain.catalogue.searching.rankings import Ranking
+from neuroexplain.catalogue.searching.rarity import rarity_of
 from neuroexplain.catalogue.searching.recall import Recall
 from neuroexplain.catalogue.searching.sql import (
     TRUE,
@@ -45,8 +45,6 @@ COUNTED = 10_000
 """Matches up to which they are counted."""
 LOOK, TEST, STEP = 0.7, 0.13, 0.12
 """Microseconds to look at a candidate, to note one for tests, and to go past an entry."""
-RARITY = 8
-"""Entries for every one that meets a condition which no index knows, as a guess."""
 _SIZE = Sql("SELECT (SELECT max(id) FROM entry), (SELECT max(layer) FROM entry)")
 SECONDS = 10.0
 """For a query, unless the caller says otherwise."""
@@ -257,7 +255,7 @@ class _Search:
         rarity = 1.0
         for part in self.query.where.parts:
             if part not in source.parts:
-                rarity *= _rarity(part, layers)
+                rarity *= rarity_of(part, layers)
         steps = min(most * rarity * entries / max(self.n_candidates, 1), entries)
         return TEST * self.n_candidates + STEP * steps < LOOK * self.n_candidates
 
@@ -287,9 +285,13 @@ class _Search:
         self.conditions.scans = unsorted or (by_score and values.walked is None)
         source = self.candidates
         walk = not self.conditions.scans and (
-            source is not None and self._walk_is_shorter(source, most)
+            source is not None
+            and not (by_score and source.unscored)
+            and self._walk_is_shorter(source, most)
         )
         for condition, sorting, defined in wanted.phases(after):
+            if by_score and defined and source is not None and not self._any_scored(source):
+                continue
             statement = self._matches(
                 columns, condition, source, walk=walk, by_score=by_score and defined
             )
@@ -299,6 +301,16 @@ class _Search:
                 yield shown.Place(number, tuple(keys) if defined else None)
             if found >= most:
                 return
+
+    def _any_scored(self, source: Source) -> bool:
+        """Whether to look for entries with a score among some that hardly have any."""
+        if not source.unscored or self.conditions.values.score != "e.score":
+            return True
+        found = Sql("SELECT 1 FROM entry e WHERE e.score IS NOT NULL AND e.id IN (") + source.ids
+        limited = found + ") LIMIT 1"
+        return self.recall.once(
+            (limited.text, limited.values), lambda: bool(fetch(self.connection, limited))
+        )
 
     def _ranked(self, ranking: Ranking, after: Cursor | None) -> Iterator[shown.Place]:
         """Matches in the order of a ranking, as many entries at a time as are few."""
@@ -376,20 +388,3 @@ class _Search:
             (inner.text, inner.values),
             lambda: facets.counted(self.connection, inner, self.conditions.names),
         )
-
-
-def _rarity(part: Node, layers: int) -> float:
-    """Entries on a walk for every one that meets a condition."""
-    if not isinstance(part, Term):
-        return RARITY
-    if part.field in ("score", "p") or (part.field == "layer" and fields.is_one(part)):
-        return 1  # the walk goes only through these, or through these first
-    if part.field != "layer":
-        return RARITY
-    ranges = fields.alternatives(part)
-    wanted = sum(
-        all(COMPARE[op](n, bound) for op, bound in bounds)
-        for bounds in ranges
-        for n in range(layers)
-    )
-    return layers / max(wanted, 1)
