@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from neuroexplain.errors import PluginError, RescoringError
+from neuroexplain.llm import no_model
 from neuroexplain.registry import check, find, names, needs_llm, require_llm, summary
 from neuroexplain.scoring import check_pair
 
@@ -46,13 +47,17 @@ def check_reader(reader: Reader) -> None:
     """Find a reader that cannot read what people write before any of it is written.
 
     Raises:
-        RescoringError: its language model answers in batches.
+        ConfigError: there is no such language model.
+        RescoringError: it answers in batches.
         PluginError: the simulator does not exist, needs a language model, or reads something else.
     """
     if reader.llm.startswith("batch:"):
         raise RescoringError(
             "the answers of an offline batch come hours later; edits are scored with --llm openai:MODEL or local:SUBJECT"
         )
+    kind, _, rest = reader.llm.partition(":")
+    if reader.llm != "none" and (kind not in ("openai", "local", "scripted") or not rest):
+        raise no_model(reader.llm)
     name = simulator_of(reader)
     check("simulator", name, reader.settings)
     require_llm("simulator", name, reader.llm)

@@ -199,6 +199,18 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Undoing:
+    """What a reviewer wants to take back: the newest decision of theirs, which edits are none of."""
+
+    uuid: str
+    """Of the event that takes it back."""
+    queue: str | None = None
+    """In this queue only, where skipping and an explanation of one's own can be taken back too."""
+    event: str | None = None
+    """UUID of the one decision that is meant, whatever was decided since."""
+
+
+@dataclass(frozen=True)
 class Judgement:
     """What one reviewer thinks of one explanation: the last verdict that was not taken back."""
 

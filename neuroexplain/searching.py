@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,13 @@ class Resolver:
         self._known: Recent[tuple[object, ...], Ranking] = Recent(_KEPT)
         self._lock = RLock()
         self._models: set[str] = set()
-        self.subject: str | None = None
-        """Name of the subject that `activates:` is about, where the catalogue holds several."""
 
-    def __call__(self, term: Term) -> Ranking:
+    def __call__(self, term: Term, subject: str | None = None) -> Ranking:
         """The ranking that a term asks for.
+
+        Args:
+            term: of a field that ranks.
+            subject: name of the one that `activates:` is about, where the catalogue holds several.
 
         Raises:
             CatalogueError: there is no index, no such neuron, or no telling which subject.
@@ -63,8 +66,8 @@ class Resolver:
             QueryError: a text in which nothing counts.
         """
         with self._lock:
-            key = (self._catalogue.ranking_state(), term, self.subject)
-            return self._known.get(key, lambda: self._made(term))
+            key = (self._catalogue.ranking_state(), term, subject)
+            return self._known.get(key, lambda: self._made(term, subject))
 
     @property
     def loaded(self) -> list[str]:
@@ -90,12 +93,12 @@ class Resolver:
         finally:
             self._lock.release()
 
-    def _made(self, term: Term) -> Ranking:
+    def _made(self, term: Term, subject: str | None) -> Ranking:
         match term.field:
             case "meaning":
                 return self._meaning(term)
             case "activates":
-                return self._activated(term)
+                return self._activated(term, subject)
             case "similar":
                 neuron = grammar.neuron(term)
                 by_text = term.by == "text"
@@ -115,8 +118,8 @@ class Resolver:
             raise term.wrong("a text in which the sentence model sees a token")
         return self._catalogue.nearest(vector)
 
-    def _activated(self, term: Term) -> Ranking:
-        collection = self._catalogue.collection(self.subject)
+    def _activated(self, term: Term, subject: str | None) -> Ranking:
+        collection = self._catalogue.collection(subject)
         extremes = _extremes(self._subject(collection), collection, term)
         highest, lowest = ({n: e[side] for n, e in extremes.items()} for side in (0, 1))
         return self._catalogue.activated(collection, highest, lowest)
@@ -181,12 +184,12 @@ def search(
         CatalogueError: the time was up before anything was found, or there is no index of meanings.
         SubjectError: a model cannot be loaded, or is not the one that was recorded.
     """
-    resolver = resolver or Resolver(catalogue)
     parsed = grammar.parse(query)
-    resolver.subject = _subject_of(parsed)
+    # Not kept in the resolver, which others use meanwhile.
+    resolve = partial(resolver or Resolver(catalogue), subject=_subject_of(parsed))
     for part in parsed.where.parts:
         if isinstance(part, Term) and part.field in RANKED:
-            resolver(part)
+            resolve(part)
     return catalogue.search(
         query,
         limit=limit,
@@ -194,7 +197,7 @@ def search(
         count=count,
         facets=facets,
         seconds=seconds,
-        resolve=resolver,
+        resolve=resolve,
     )
 
 

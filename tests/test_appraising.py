@@ -293,13 +293,47 @@ def test_a_reviewer_who_judges_again_is_compared_with_before(
     panel: Panel, catalogue: Catalogue
 ) -> None:
     about = targets(catalogue, 4)
-    for target in about:
-        panel.judge("ann", target, "correct")
-    for target, verdict in zip(about[:3], ("correct", "wrong", "cannot-tell"), strict=True):
-        panel.judge("ann", target, verdict)  # type: ignore[arg-type]
+    first, second = (
+        panel.reviews.make_queue(
+            Queue(uuid, uuid[0], "verdict", "none", 0, {}, (), 0, "ann", ""),
+            [QueueItem(i, target) for i, target in enumerate(about)],
+        ).uuid
+        for uuid in (DRAWN, CHOSEN)
+    )
+    for i, target in enumerate(about):
+        panel.judge("ann", target, "correct", queue=first, position=i)
+    for i, verdict in enumerate(("correct", "wrong", "cannot-tell")):
+        panel.judge("ann", about[i], verdict, queue=second, position=i)  # type: ignore[arg-type]
     (again,) = agreement(panel.reviews).again
     assert (again.reviewer, again.compared.n) == ("ann", 2)
     assert again.compared.percent.value == 0.5
+
+
+def test_a_verdict_that_is_put_right_is_no_second_judgement(
+    panel: Panel, catalogue: Catalogue
+) -> None:
+    a, b = targets(catalogue, 2)
+    queue = drawn(panel, [a, b]) and DRAWN
+    panel.judge("ann", a, "wrong", queue=queue, position=0)
+    panel.judge("ann", a, "correct", queue=queue, position=0)
+    panel.judge("ann", b, "wrong")
+    panel.judge("ann", b, "correct")
+    assert agreement(panel.reviews).again == ()
+    panel.judge("ann", a, "correct")
+    (again,) = agreement(panel.reviews).again
+    assert (again.compared.n, again.compared.percent.value) == (1, 1)
+
+
+def test_a_verdict_that_was_replaced_is_not_counted(panel: Panel, catalogue: Catalogue) -> None:
+    a, b = targets(catalogue, 2)
+    for target in (a, b):
+        panel.judge("ann", target, "wrong", seconds=2.0)
+        panel.judge("ann", target, "correct", seconds=4.0)
+    panel.judge("bob", b, "wrong")
+    found = appraise(catalogue, panel.reviews)
+    assert found.decisions == 3
+    assert {v: n for v, n in found.verdicts.items() if n} == {"correct": 2, "wrong": 1}
+    assert found.overall.strict.items == 2
 
 
 def test_wins_go_to_the_methods_that_wrote_the_texts(catalogue: Catalogue, panel: Panel) -> None:
@@ -354,6 +388,16 @@ def test_people_stand_beside_simulators_of_the_same_scorer(
         assert beside.n == sum(any(beside.scale in r.scores for r in known[t]) for t in about[:5])
         assert beside.better.value == 1
     assert person.beside
+
+
+def test_a_prediction_made_after_the_answer_does_not_count(
+    catalogue: Catalogue, panel: Panel
+) -> None:
+    about = targets(catalogue, 1)[0]
+    for value in (0.08, 0.91):
+        panel.say("ann", about, Simulated((), "correlation", value, None))
+    (person,) = appraise(catalogue, panel.reviews).people
+    assert (person.n, person.median) == (1, 0.08)
 
 
 def test_time_per_decision_of_every_kind(catalogue: Catalogue, panel: Panel) -> None:

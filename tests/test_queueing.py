@@ -306,6 +306,8 @@ def test_judges_disagree_by_their_ranks(
     ("wanted", "message"),
     [
         ({"kind": "smaple"}, 'did you mean "sample"'),
+        ({"kind": "pairs", "blind": "explanation"}, "not in a queue of kind pairs"),
+        ({"kind": "simulation", "blind": "explanation"}, "not in a queue of kind simulation"),
         ({"n": 0}, "n must be 1 to 10000, not 0"),
         ({"strata": ("layer", "layer")}, "each once"),
         (

@@ -134,7 +134,7 @@ ALLOWED: dict[str, set[str]] = {
     "agreement": set(),
     "queueing": {"catalogue", "levels", "run", "searching", "words"},
     "appraising": {"agreement", "catalogue"},
-    "readers": {"registry", "scoring"},
+    "readers": {"llm", "registry", "scoring"},
     "rescoring": {
         *("catalogue", "explainers", "explaining", "judging", "llm", "models", "readers"),
         *("registry", "run", "runner", "scorers", "scoring", "simulating", "tracks", "truth"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,6 +173,26 @@ def test_of_several_subjects_the_query_names_one(tmp_path: Path) -> None:
             resolver = Resolver(catalogue, subject=subject)
             found = search(catalogue, f'activates:"in June" subject:{name}', resolver=resolver)
             assert found.rows[0].neuron in {f"{name}/{n}" for n in ("0/0+", "1/0+", "1/3-")}
+
+
+@pytest.mark.parametrize("other", ["layer:0", "subject:two layer:0"])
+def test_a_search_meanwhile_does_not_change_which_subject_is_asked(
+    tmp_path: Path, other: str
+) -> None:
+    class Interrupted(PlantedSubject):
+        """Somebody else searches while it runs."""
+
+        def run(self, *arguments: Any, **settings: Any) -> None:
+            search(catalogue, other, resolver=resolver)
+            super().run(*arguments, **settings)
+
+    for subject in (planted("one"), planted("two", special=False)):
+        explained(tmp_path / "c.sqlite", subject)
+    with Catalogue(tmp_path / "c.sqlite") as catalogue:
+        asked = Interrupted(planted().meanings, TEXTS, name="one")
+        resolver = Resolver(catalogue, subject=asked)
+        found = search(catalogue, 'activates:"in June" subject:one', resolver=resolver)
+        assert found.rows[0].neuron in {"one/0/0+", "one/1/0+", "one/1/3-"}
 
 
 def test_explanations_of_a_like_meaning_share_no_word_with_the_query(indexed: Path) -> None:

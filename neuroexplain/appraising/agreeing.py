@@ -18,6 +18,8 @@ from neuroexplain.reviewed import Event, Judged, Preferred, Target, Verdict, Win
 
 _GRADE = np.array([grade(verdict) for verdict in ANSWERS])
 _CHOICES: tuple[Winner, ...] = ("left", "tie", "right")
+Place = tuple[str | None, int | None]
+"""Queue and position where a verdict was given; neither on the page of a neuron."""
 _STRICT = np.array([int(verdict in STRICT) for verdict in ANSWERS])
 
 
@@ -49,7 +51,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Again:
-    """A reviewer who judged explanations again: the first verdict against the last."""
+    """A reviewer who judged explanations again, in another queue or place: what stands in the first against the last."""
 
     reviewer: str
     compared: Compared
@@ -179,14 +181,17 @@ def _compared(first: Counts, second: Counts) -> Compared:
 
 
 def _again(answers: Answers) -> tuple[Again, ...]:
-    """Reviewers who gave the same explanation a verdict more than once."""
-    given: dict[tuple[str, Target], list[int]] = defaultdict(list)
+    """Reviewers who met the same explanation more than once: in queues, at two places of one, or on its own page.
+
+    A later verdict in the same place puts the one before right, and says nothing of how steady a reviewer is.
+    """
+    given: dict[tuple[str, Target], dict[Place, Verdict]] = defaultdict(dict)
     for event in answers.events:
         assert isinstance(event.data, Judged)
-        if event.data.verdict != "cannot-tell":
-            given[event.reviewer, event.target].append(ANSWERS.index(event.data.verdict))
+        given[event.reviewer, event.target][event.queue, event.position] = event.data.verdict
     twice: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for (name, _), codes in given.items():
+    for (name, _), verdicts in given.items():
+        codes = [ANSWERS.index(verdict) for verdict in verdicts.values() if verdict in ANSWERS]
         if len(codes) > 1:
             twice[name].append((codes[0], codes[-1]))
     return tuple(

@@ -67,7 +67,7 @@ class Appraisal:
     reviewers: int
     """Who gave verdicts."""
     decisions: int
-    """Verdicts that count, cannot-tell among them."""
+    """Verdicts that count, cannot-tell among them; of each reviewer the last on an explanation."""
     verdicts: Mapping[Verdict, int]
     """How often each was given."""
     not_drawn: str | None
@@ -104,7 +104,7 @@ def appraise(catalogue: Catalogue, reviews: Reviews, queue: str | None = None) -
 def appraisal_of(catalogue: Catalogue, reviews: Reviews, answers: Answers) -> Appraisal:
     """The same, of answers that were read."""
     queue = None if answers.queue is None else answers.queue.uuid
-    units = Units.of(answers)
+    units, verdicts = Units.of(answers), _counted(answers)
     chosen = reviews.counting("preference", queue=queue)
     simulated = reviews.counting("simulation", queue=queue)
     last = reviews.counting("adjudication", queue=queue)
@@ -118,8 +118,8 @@ def appraisal_of(catalogue: Catalogue, reviews: Reviews, answers: Answers) -> Ap
         queue=queue,
         name="" if answers.queue is None else answers.queue.name,
         reviewers=len({event.reviewer for event in answers.events}),
-        decisions=len(answers.events),
-        verdicts=_counted(answers),
+        decisions=sum(verdicts.values()),
+        verdicts=verdicts,
         not_drawn=units.reason,
         missing=sum(target not in known for target in judged),
         overall=units.correct("all"),
@@ -141,7 +141,8 @@ def _parts(found: Sequence[Rated]) -> set[float]:
 
 
 def _counted(answers: Answers) -> dict[Verdict, int]:
-    given = Counter(getattr(event.data, "verdict", None) for event in answers.events)
+    last = {(event.reviewer, event.target): event.data for event in answers.events}
+    given = Counter(getattr(data, "verdict", None) for data in last.values())
     return {verdict: given[verdict] for verdict in VERDICTS}
 
 

@@ -46,14 +46,15 @@ def people(events: Sequence[Event], known: Mapping[Target, Sequence[Rated]]) -> 
     """How well reviewers predict.
 
     Args:
-        events: simulations by people that count; a reviewer's last of an explanation is taken.
+        events: simulations by people that count. A reviewer's first of an explanation is taken: the answer to it says what
+            the neuron does, so that a later one is no prediction.
         known: scores of the same explanations.
     """
-    last: dict[tuple[str, str], dict[Target, Simulated]] = defaultdict(dict)
+    first: dict[tuple[str, str], dict[Target, Simulated]] = defaultdict(dict)
     for event in sorted(events, key=lambda e: (e.at, e.uuid)):
         assert isinstance(event.data, Simulated)
-        last[event.reviewer, event.data.scorer][event.target] = event.data
-    return tuple(_person(*who, own, known) for who, own in sorted(last.items()))
+        first[event.reviewer, event.data.scorer].setdefault(event.target, event.data)
+    return tuple(_person(*who, own, known) for who, own in sorted(first.items()))
 
 
 def _person(

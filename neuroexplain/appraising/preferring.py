@@ -33,6 +33,15 @@ class Preferences:
         return self.wins.against
 
 
+def last_choices(events: Sequence[Event]) -> list[Event]:
+    """Of preferences the last of each reviewer on each pair, whichever was on the left."""
+    last: dict[tuple[str, frozenset[Target]], Event] = {}
+    for event in sorted(events, key=lambda e: (e.at, e.uuid)):
+        if event.other is not None:
+            last[event.reviewer, frozenset((event.target, event.other))] = event
+    return list(last.values())
+
+
 def preferences(
     events: Sequence[Event], methods: Mapping[Target, AbstractSet[Method]]
 ) -> Preferences:
@@ -42,11 +51,8 @@ def preferences(
         events: preferences that count; a reviewer's last on a pair is taken.
         methods: who wrote each text.
     """
-    last: dict[tuple[str, frozenset[Target]], Event] = {}
-    for event in sorted(events, key=lambda e: (e.at, e.uuid)):
-        if event.other is not None:
-            last[event.reviewer, frozenset((event.target, event.other))] = event
-    known = [e for e in last.values() if e.target in methods and e.other in methods]
+    last = last_choices(events)
+    known = [e for e in last if e.target in methods and e.other in methods]
     names = sorted({m for e in known for t in (e.target, e.other) if t for m in methods[t]})
     number = {method: i for i, method in enumerate(names)}
     neurons: dict[object, int] = {}

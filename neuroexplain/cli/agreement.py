@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuroexplain.cli import options
+from neuroexplain.cli.queue import uuid_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from neuroexplain.agreement.estimates import Estimate
     from neuroexplain.appraising import Agreement, Appraisal
-    from neuroexplain.catalogue import Reviews
 
 
 @click.command()
@@ -37,21 +37,13 @@ def agreement(**values: Any) -> None:
         Catalogue(values["catalogue"], read_only=True) as catalogue,
         Reviews(path, read_only=True) as reviews,
     ):
-        queue = _uuid(reviews, values["queue"])
+        queue = uuid_of(reviews, values["queue"])
         found = appraise(catalogue, reviews, queue)
         agreed = agreement_(reviews, queue)
     if values["json"]:
         options.echo_json({"appraisal": asdict(found), "agreement": asdict(agreed)})
         return
     _print(found, agreed)
-
-
-def _uuid(reviews: Reviews, name: str | None) -> str | None:
-    """The queue that is meant by its name, of equal ones the newest, or by its uuid."""
-    if name is None:
-        return None
-    named = [queue.uuid for queue in reviews.queues() if queue.name == name]
-    return named[0] if named else reviews.queue(name).uuid
 
 
 def _print(found: Appraisal, agreed: Agreement) -> None:

@@ -13,6 +13,7 @@ import click
 from neuroexplain.cli import options
 
 if TYPE_CHECKING:
+    from neuroexplain.catalogue import Reviews
     from neuroexplain.reviewed import Queue, QueueItem
 
 
@@ -66,14 +67,34 @@ def queue(**values: Any) -> None:
         Reviews(path) as reviews,
     ):
         by = values["reviewer"] or getpass.getuser()
-        named = {made.name: made.uuid for made in reversed(reviews.queues())}
-        wanted = _plan(values, named.get(values["queue"], values["queue"]))
+        wanted = _plan(values, uuid_of(reviews, values["queue"]))
         made, items = plan(catalogue, reviews, wanted, by=by)
         made = reviews.make_queue(made, items)
     if values["json"]:
         options.echo_json(asdict(made))
     else:
         _print(made, items)
+
+
+def uuid_of(reviews: Reviews, name: str | None) -> str | None:
+    """The queue that is meant by its name, or by the beginning of its uuid; None where none is.
+
+    Raises:
+        AbsentError: there is none.
+        ConfigError: several have this name.
+    """
+    from neuroexplain.errors import ConfigError
+
+    if name is None:
+        return None
+    queues = reviews.queues()
+    found = [q for q in queues if q.name == name] or [
+        q for q in queues if len(name) >= 4 and q.uuid.startswith(name)
+    ]
+    if len(found) > 1:
+        listed = ", ".join(f"{q.uuid[:8]} of {q.made_at[:16]}" for q in found)
+        raise ConfigError(f'{len(found)} queues are meant by "{name}": give the uuid, {listed}')
+    return found[0].uuid if found else reviews.queue(name).uuid
 
 
 def _plan(values: dict[str, Any], queue: str | None) -> Any:

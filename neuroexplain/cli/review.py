@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import getpass
-from typing import Any
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from neuroexplain.cli import options
+
+if TYPE_CHECKING:
+    from neuroexplain.catalogue import Reviews
 
 
 @click.command()
@@ -37,7 +42,7 @@ def review(**values: Any) -> None:
     Prints an address that lets one browser in; Ctrl-C ends it. Decisions are kept in a file beside
     the catalogue, NAME.reviews.sqlite.
     """
-    from neuroexplain.catalogue import Catalogue, Reviews, reviews_path
+    from neuroexplain.catalogue import Catalogue, reviews_path
     from neuroexplain.cli.running import execution
     from neuroexplain.readers import Reader, check_reader
     from neuroexplain.review.desk import Desk
@@ -54,20 +59,35 @@ def review(**values: Any) -> None:
     check_reader(reader)
     listening = listen(values["host"], values["port"])
     catalogue = Catalogue(values["catalogue"], read_only=True)
-    path = values["reviews"] or reviews_path(values["catalogue"])
-    desk = Desk(
-        catalogue,
-        Reviews(path),
-        values["reviewer"] or getpass.getuser(),
-        read_only=values["read_only"],
-        execution=execution(values, bars=False),
-        reader=reader,
-    )
-    serve(
-        desk,
-        listening,
-        host=values["host"],
-        secret=user_secret(),
-        say=lambda line: click.echo(line, err=True),
-        browser=not values["no_browser"],
-    )
+    path = Path(values["reviews"] or reviews_path(values["catalogue"]))
+    with ExitStack() as held:
+        desk = Desk(
+            catalogue,
+            _reviews(path, values["read_only"], held),
+            values["reviewer"] or getpass.getuser(),
+            read_only=values["read_only"],
+            execution=execution(values, bars=False),
+            reader=reader,
+        )
+        serve(
+            desk,
+            listening,
+            host=values["host"],
+            secret=user_secret(),
+            say=lambda line: click.echo(line, err=True),
+            browser=not values["no_browser"],
+        )
+
+
+def _reviews(path: Path, read_only: bool, held: ExitStack) -> Reviews:
+    """The reviews; where they are only read and nobody has made any, an empty file elsewhere until `held` is left."""
+    from tempfile import TemporaryDirectory
+
+    from neuroexplain.catalogue import Reviews
+
+    if not read_only:
+        return Reviews(path)
+    if not path.exists():
+        path = Path(held.enter_context(TemporaryDirectory(prefix="neuroexplain-")), path.name)
+        Reviews(path).close()
+    return Reviews(path, read_only=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+from uuid import uuid4
 
 import click
 
@@ -101,17 +105,45 @@ def export(**values: Any) -> None:
     """
     from neuroexplain.errors import ConfigError
 
-    out = values["out"]
+    out, force = values["out"], values["force"]
     with _open(values, read_only=True) as opened:
+        if out == "-":
+            with click.open_file(out, "wb") as stream:
+                for line in opened.export():
+                    stream.write(line.encode())
+            return
+        if opened.path.resolve() == Path(out).resolve():
+            raise ConfigError(f"{out} is the file of reviews itself; choose another name")
         try:
-            stream = click.open_file(out, "wb" if values["force"] else "xb")
+            with _whole(Path(out), force=force) as stream:
+                stream.writelines(line.encode() for line in opened.export())
         except FileExistsError as error:
             raise ConfigError(f"{out} is there already; --force replaces it") from error
         except OSError as error:
             raise ConfigError(f"cannot write {out}: {error.strerror}") from error
-        with stream:
-            for line in opened.export():
-                stream.write(line.encode())
+
+
+@contextmanager
+def _whole(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
+    """A file to be written, which is there once all of it is; until then one that it replaces stays as it was.
+
+    Raises:
+        FileExistsError: it is there, without `force`.
+    """
+    if path.exists() and not force:
+        raise FileExistsError(path)
+    if path.exists() and not path.is_file():  # a pipe or a device is written to, not replaced
+        with path.open("wb") as stream:
+            yield stream
+        return
+    path = path.resolve()
+    scratch = path.with_name(f".{uuid4().hex}.part")
+    try:
+        with scratch.open("xb") as stream:
+            yield stream
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 @reviews.command(name="import")

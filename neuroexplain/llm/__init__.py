@@ -64,6 +64,11 @@ def create(
             from neuroexplain.llm.scripted import ScriptedLLM
 
             return ScriptedLLM.load(rest)
-    raise ConfigError(
+    raise no_model(spec)
+
+
+def no_model(spec: str) -> ConfigError:
+    """What is said of a spec that names none."""
+    return ConfigError(
         f'"{spec}" is no language model; write openai:MODEL, local:SUBJECT, scripted:FILE, batch:DIR or none'
     )

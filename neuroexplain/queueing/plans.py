@@ -29,6 +29,7 @@ SKIPS: tuple[Skip, ...] = get_args(Skip)
 MOST = 10_000
 """Items of a queue."""
 MOST_BINS = 20
+LONGEST_NAME = 200
 _DRAWN: tuple[Kind, ...] = ("sample", "simulation")
 _MODES: dict[Kind, Mode] = {
     "pairs": "pairwise",
@@ -105,6 +106,8 @@ class Plan:
 def _check_numbers(plan: Plan) -> None:
     if not plan.name.strip():
         raise ConfigError("a queue needs a name")
+    if len(plan.name) > LONGEST_NAME or not plan.name.isprintable():
+        raise ConfigError(f"name: at most {LONGEST_NAME} letters, on one line")
     for what, value, least, most in (
         ("n", plan.n, 1, MOST),
         ("n_bins", plan.n_bins, 2, MOST_BINS),
@@ -129,6 +132,10 @@ def _check_kind(plan: Plan) -> None:
         raise ConfigError("query: what reviewers differ on is found without one; leave it out")
     if len(set(plan.strata)) < len(plan.strata):
         raise ConfigError(f"strata: each once, not {', '.join(plan.strata)}")
+    if plan.blind == "explanation" and plan.mode != "verdict":
+        raise ConfigError(
+            f"blind: the explanation can be hidden where one is judged, not in a queue of kind {plan.kind}"
+        )
     if plan.queue is not None and plan.kind != "adjudication":
         raise ConfigError(_only("queue", ("adjudication",), plan.kind))
     compares = plan.kind == "pairs" or (plan.kind == "disagreement" and plan.between == "methods")

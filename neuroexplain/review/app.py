@@ -8,12 +8,16 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from neuroexplain.errors import AbsentError, NeuroexplainError
+from neuroexplain.catalogue.storage.troubles import BusyError as FileBusyError
+from neuroexplain.errors import AbsentError, BusyError, NeuroexplainError
 from neuroexplain.review import api, pages
-from neuroexplain.review.desk import Desk
+from neuroexplain.review.desk import Desk, desk_of
 from neuroexplain.review.rendering import STATIC, page
 from neuroexplain.review.security import Guard, Sessions
 from neuroexplain.review.timing import Timed
+
+STATUSES = {AbsentError: 404, BusyError: 503, FileBusyError: 503}
+"""Of what the user can mend; of what is none of these, 400. What is busy may be free when it is asked again."""
 
 
 def create_app(desk: Desk, sessions: Sessions, hosts: frozenset[str]) -> Guard:
@@ -45,7 +49,7 @@ def create_app(desk: Desk, sessions: Sessions, hosts: frozenset[str]) -> Guard:
 
 async def _mendable(request: Request, error: Exception) -> Response:
     """What the user can mend: one line."""
-    status = 404 if isinstance(error, AbsentError) else 400
+    status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 400)
     return _said(request, status, " ".join(str(error).split()))
 
 
@@ -62,6 +66,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _said(request: Request, status: int, message: str) -> Response:
+    message = desk_of(request).without_folders(message)
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": message}, status_code=status)
     return page(request, "error.html.jinja", status, message=message)

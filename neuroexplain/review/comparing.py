@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from neuroexplain.agreement.differences import Differences, differences
+from neuroexplain.appraising.preferring import last_choices
 from neuroexplain.catalogue import Beside, Catalogue, Reviews
 from neuroexplain.catalogue.reviewing.comparing import behind, in_order
 from neuroexplain.errors import ConfigError, unknown
@@ -24,7 +25,7 @@ SORTS: tuple[Sort, ...] = get_args(Sort)
 
 @dataclass(frozen=True)
 class Chosen:
-    """What reviewers chose in pairs of which one explanation is by either side."""
+    """What reviewers chose in pairs of which one explanation is by either side; of each reviewer the last on a pair."""
 
     first: int
     second: int
@@ -141,8 +142,8 @@ def _pairs(catalogue: Catalogue, page: Beside) -> tuple[Pair, ...]:
 
 
 def _chosen(catalogue: Catalogue, reviews: Reviews, first: str, second: str) -> Chosen:
-    """What reviewers chose, by the catalogue's explanations with the texts that they chose between."""
-    events = [event for event in reviews.counting("preference") if event.other is not None]
+    """What reviewers chose last on each pair, by the catalogue's explanations with the texts that they chose between."""
+    events = last_choices(reviews.counting("preference"))
     if not events:
         return Chosen(0, 0, 0)
     rated = catalogue.rated({t for e in events for t in (e.target, e.other) if t is not None})

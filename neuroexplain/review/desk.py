@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,9 +13,10 @@ from fastapi import Depends, Request
 from neuroexplain import __version__
 from neuroexplain.catalogue import Catalogue, Reviews
 from neuroexplain.readers import Reader
+from neuroexplain.records import NeuronId
 from neuroexplain.review.finding import SECONDS, Finder
 from neuroexplain.review.jobs import Jobs
-from neuroexplain.review.mirroring import Mirror
+from neuroexplain.review.mirroring import Mirror, still_there
 from neuroexplain.review.timing import Timings
 from neuroexplain.review.trying import Trying
 from neuroexplain.run import Execution
@@ -42,6 +45,8 @@ class Desk:
     """Work that outlasts a request."""
     timings: Timings = field(default_factory=Timings)
     """How long requests took."""
+    revealed: set[tuple[str, NeuronId]] = field(default_factory=set)
+    """Reviewers, with neurons that they were shown in spite of a blind queue."""
     version: str = __version__
 
     def __post_init__(self) -> None:
@@ -64,13 +69,25 @@ class Desk:
         return Trying(self.catalogue, self.resolver)
 
     def writing(self) -> Catalogue:
-        """The catalogue opened for writing, to be closed by whoever asks; it waits while a sweep writes."""
-        return Catalogue(self.catalogue.location)
+        """The catalogue opened for writing, to be closed by whoever asks; it waits while a sweep writes.
+
+        Raises:
+            CatalogueError: its file is gone; a new one would have none of its neurons.
+        """
+        return still_there(self.catalogue.location)
 
     @cached_property
     def finder(self) -> Finder:
         """Searches the catalogue within the limits of a page."""
         return Finder(self.catalogue, self.resolver)
+
+    def without_folders(self, message: str) -> str:
+        """A message in which files have their names only: whoever reads it in a browser need not know where they lie."""
+        for path in (self.catalogue.path, self.reviews.path):
+            for folder in {path.parent, path.parent.absolute(), path.parent.resolve()}:
+                if folder.name:  # neither here nor the root
+                    message = message.replace(f"{folder}{os.sep}", "")
+        return message.replace(str(Path.home()), "~")
 
     def close(self) -> None:
         """End the jobs, then close the files that they work with."""

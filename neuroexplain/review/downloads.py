@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from neuroexplain.catalogue import SearchResult, SearchRow
@@ -29,18 +29,21 @@ def pages(find: Find, query: str, *, most: int = MOST) -> Iterator[SearchResult]
     with the query is known before anything was sent.
     """
     own = grammar.parse(query).limit
-    left, after = min(own or most, most), None
+    left, after, cut = min(own or most, most), None, None
     while True:
         found = find(query, limit=min(PAGE, left), after=after)
         left -= len(found.rows)
         after = found.next
-        yield found
+        cut = cut or found.cut
+        yield replace(found, cut=cut if after is None else None)
         if after is None:
             return
         if left < 1:
             break
     if own is None or own > most:
-        yield SearchResult((), truncated=True, cut=f"the first {most:,}")
+        cut = f"the first {most:,}" + (f"; {cut}" if cut else "")
+    if cut:
+        yield SearchResult((), truncated=True, cut=cut)
 
 
 def as_csv(found: Iterator[SearchResult]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from neuroexplain.errors import AbsentError
 from neuroexplain.review.desk import Desk
 from neuroexplain.review.marking import MarkingSpan, held_out
+from neuroexplain.review.viewing import without_test
 from neuroexplain.review.views.neuron import NeuronView, neuron_view
 from neuroexplain.reviewed import DECIDING, Event, Judged, Judgement, Queue, QueueItem, Target
 
@@ -53,6 +54,8 @@ class ItemView:
     """What this reviewer has decided already, if that counts."""
     verdicts: tuple[Judgement, ...]
     """What others think; only where that is to be settled."""
+    elsewhere: bool
+    """Whether the neuron waits for the reviewer in another queue, a blind one, so that nothing may tell about it here."""
 
     @property
     def writes_first(self) -> bool:
@@ -95,10 +98,13 @@ def item_view(desk: Desk, queue: Queue, item: QueueItem, reviewer: str) -> ItemV
     events = desk.reviews.of_item(queue.uuid, item.position, reviewer)
     own = next((e for e in reversed(events) if e.kind == "own"), None)
     said = next((e for e in reversed(events) if e.kind == DECIDING[queue.mode]), None)
-    shown = _shown(desk, item)
-    hides, marks = queue.blind != "none", queue.mode == "simulation"
+    shown = _shown(desk, item, reviewer)
+    elsewhere = desk.reviews.is_blind(item.target.neuron, reviewer, besides=queue.uuid)
+    hides, marks = elsewhere or queue.blind != "none", queue.mode == "simulation"
+    settles = queue.mode == "adjudication" and not elsewhere
     targets = [item.target] if item.other is None else [item.target, item.other]
-    text_hidden = queue.blind == "explanation" and own is None
+    writes = queue.blind == "explanation" and queue.mode == "verdict"
+    text_hidden = writes and own is None
     return ItemView(
         queue=queue,
         item=item,
@@ -109,15 +115,18 @@ def item_view(desk: Desk, queue: Queue, item: QueueItem, reviewer: str) -> ItemV
         marking=held_out(desk, item.target, spans=MARKED, seed=queue.seed) if marks else None,
         own=getattr(own.data, "text", None) if own is not None else None,
         said=said,
-        verdicts=_verdicts(desk, item, hides=hides) if queue.mode == "adjudication" else (),
+        verdicts=_verdicts(desk, item, hides=hides) if settles else (),
+        elsewhere=elsewhere,
     )
 
 
-def _shown(desk: Desk, item: QueueItem) -> Mapping[str, Any] | None:
+def _shown(desk: Desk, item: QueueItem, reviewer: str) -> Mapping[str, Any] | None:
+    neuron = item.target.neuron
     try:
-        return desk.catalogue.show(item.target.neuron)
+        shown = desk.catalogue.show(neuron)
     except AbsentError:
         return None
+    return without_test(shown) if desk.reviews.is_marking(neuron, reviewer) else shown
 
 
 def _evidence(shown: Mapping[str, Any], targets: Sequence[Target], *, hides: bool) -> NeuronView:

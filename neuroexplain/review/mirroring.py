@@ -8,15 +8,26 @@ import time
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from neuroexplain.catalogue import Catalogue, Reviews
-from neuroexplain.errors import CatalogueError
+from neuroexplain.errors import NeuroexplainError
 from neuroexplain.reviewed import Target
 
 PATIENCE = 1.0
 """Seconds that the catalogue may be locked before the thread looks whether it is to end."""
 PAUSE = 2.0
 """Seconds between two attempts."""
+
+
+def still_there(location: str, **settings: Any) -> Catalogue:
+    """A catalogue that was open before, opened for writing.
+
+    Raises:
+        CatalogueError: its file is gone, or it cannot be opened.
+    """
+    with closing(Catalogue(location, read_only=True, **settings)):  # makes no file
+        return Catalogue(location, **settings)
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,21 @@ class Mirror:
             self._thread = None
 
     def _run(self) -> None:
+        ended = False
+        try:
+            self._follow()
+            ended = True
+        finally:
+            # A defect: this thread's traceback goes to the log, and another goes on after a while.
+            if not ended:
+                self._thread = threading.Thread(target=self._go_on, name="mirror", daemon=True)
+                self._thread.start()
+
+    def _go_on(self) -> None:
+        if not self._pause():
+            self._run()
+
+    def _follow(self) -> None:
         while True:
             with self._news:
                 self._news.wait_for(lambda: self._waiting or self._all or self._ending)
@@ -112,12 +138,19 @@ class Mirror:
             every, targets = self._all, self._waiting
             self._all, self._waiting = False, set()
             self._writing = len(targets) + every
-        trouble = None
+        trouble: str | None = "an unexpected error; see the log"
         try:
-            with closing(Catalogue(self._location, timeout=PATIENCE)) as catalogue:
+            with closing(still_there(self._location, timeout=PATIENCE)) as catalogue:
                 catalogue.mirror(self._reviews, targets=None if every else targets)
-        except CatalogueError as error:
+            trouble = None
+        except NeuroexplainError as error:
             trouble = " ".join(str(error).split())
+        finally:
+            self._note(every, targets, trouble)
+        return trouble is None
+
+    def _note(self, every: bool, targets: set[Target], trouble: str | None) -> None:
+        """What became of an attempt; what it was about waits on where it failed."""
         with self._news:
             self._trouble, self._writing = trouble, 0
             if trouble is not None:
@@ -126,4 +159,3 @@ class Mirror:
             else:
                 self._since = time.monotonic() if self._waiting or self._all else None
             self._news.notify_all()
-        return trouble is None

@@ -9,6 +9,7 @@ from neuroexplain.errors import CatalogueError
 from neuroexplain.records import NeuronId
 from neuroexplain.review.desk import Desk
 from neuroexplain.review.narrowing import narrowed, parsed
+from neuroexplain.review.sparing import spared_find
 
 Likeness = Literal["activations", "text"]
 LIKENESSES: tuple[Likeness, ...] = ("activations", "text")
@@ -44,12 +45,15 @@ class Relatives:
     """Why there are none."""
 
 
-def relatives(desk: Desk, neuron: NeuronId, by: Likeness) -> Relatives:
-    """Explained neurons like one: by correlated activations, or by explanations with the same meaning or words."""
+def relatives(desk: Desk, neuron: NeuronId, by: Likeness, reviewer: str) -> Relatives:
+    """Explained neurons like one: by correlated activations, or by explanations with the same meaning or words.
+
+    Those that wait for the reviewer in a blind queue are left out.
+    """
     terms = [("similar", ":", str(neuron))] + [("by", ":", "text")] * (by == "text")
     query = narrowed(parsed(""), *terms)
     try:
-        found = desk.finder.find(query, limit=_ROWS)
+        found = spared_find(desk, reviewer)(query, limit=_ROWS)
     except CatalogueError as error:
         return Relatives(by, query, None, (), " ".join(str(error).split()))
     first: dict[str, Relative] = {}
@@ -58,5 +62,5 @@ def relatives(desk: Desk, neuron: NeuronId, by: Likeness) -> Relatives:
             *(row.neuron, row.similarity, row.text, row.explainer, row.scorer, row.score)
         )
         first.setdefault(row.neuron, own)
-    reason = None if first else "no explained neuron is like it"
+    reason = None if first else found.cut or "no explained neuron is like it"
     return Relatives(by, query, found.ranked_by, tuple(first.values())[:_NEURONS], reason)

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import os
 import secrets
+import stat
+import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from http.cookies import CookieError, SimpleCookie
@@ -24,6 +28,8 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from neuroexplain.errors import ConfigError
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -42,6 +48,8 @@ DAYS = 30
 """For which a session lasts."""
 MOST_BYTES = 2_000_000
 """Of a request."""
+SHORTEST = 32
+"""Characters of a secret that nobody guesses."""
 
 
 @dataclass(frozen=True)
@@ -103,17 +111,52 @@ class Sessions:
 
 
 def user_secret(folder: Path | None = None) -> str:
-    """The secret of this user that cookies are signed with, made where there is none; only the user can read it."""
+    """The secret of this user that cookies are signed with; made where there is none that only the user can know.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
     path = (folder or platformdirs.user_data_path("neuroexplain")) / "review-secret"
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii")
-    made = secrets.token_urlsafe(32)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(made)
-    return made
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = _kept(path)
+        if kept is not None:
+            return kept
+        made = secrets.token_urlsafe(SHORTEST)
+        _keep(path, made)
+        return _kept(path) or made  # another server may have been quicker
+    except OSError as error:
+        raise ConfigError(
+            f"cannot keep the secret of the review page in {path}: {error.strerror}"
+        ) from error
+
+
+def _kept(path: Path) -> str | None:
+    """The secret in a file; None where the file is missing, cut short, or within reach of another user."""
+    try:
+        with path.open("rb") as file:
+            about, said = os.fstat(file.fileno()), file.read()
+    except (FileNotFoundError, PermissionError):
+        return None
+    if os.name == "posix" and (about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077):
+        return None
+    return said.decode("ascii") if len(said) >= SHORTEST and said.isascii() else None
+
+
+def _keep(path: Path, secret: str) -> None:
+    """Write a secret so that no reader ever sees a part of it; a good one that came meanwhile is let be."""
+    handle, written = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}-")  # the user's own
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secret)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(OSError):  # there is one, or the disk has no links
+            os.link(written, path)
+        if _kept(path) is None:
+            Path(written).replace(path)
+    finally:
+        Path(written).unlink(missing_ok=True)
 
 
 class Guard:
@@ -142,39 +185,44 @@ class Guard:
 
     def _answer(self, scope: Scope) -> Response | None:
         headers, path = Headers(scope=scope), scope["path"]
-        host = headers.get("host", "")
+        hosts = headers.getlist("host")
+        host = hosts[0] if len(hosts) == 1 else ""
         if host not in self._hosts:
             return _refused(scope, "this is not an address of the review page")
         if path == ENTER and scope["method"] == "GET":
-            return self._entered(scope)
+            return self._entered(scope, headers)
         session = self._sessions.read(headers.get("cookie"))
         if session is None:
             return _refused(scope, "open the address that `neuroexplain review` printed")
         why = _foreign_read(headers) if scope["method"] in SAFE else _foreign(headers, host)
         if why:
             return _refused(scope, why)
-        if scope["method"] not in SAFE and int(headers.get("content-length", "0")) > MOST_BYTES:
+        if scope["method"] not in SAFE and _is_long(headers):
             return JSONResponse({"detail": f"more than {MOST_BYTES:,} bytes"}, status_code=413)
         scope["session"] = session
         return None
 
-    def _entered(self, scope: Scope) -> Response:
+    def _entered(self, scope: Scope, headers: Headers) -> Response:
         given = parse_qs(scope["query_string"].decode("latin-1"))
+        onward = own_path(given.get("next", ["/"])[0])
         session = self._sessions.enter(given.get("token", [""])[0])
-        if session is None:
-            return _refused(
-                scope,
-                "this address was used already; the terminal shows a new one for another browser",
-            )
-        answer = RedirectResponse(own_path(given.get("next", ["/"])[0]), status_code=303)
-        answer.headers["Set-Cookie"] = self._sessions.header(session)
-        return answer
+        if session is not None:
+            answer = RedirectResponse(onward, status_code=303)
+            answer.headers["Set-Cookie"] = self._sessions.header(session)
+            return answer
+        if self._sessions.read(headers.get("cookie")) is not None:
+            return RedirectResponse(onward, status_code=303)  # it was let in by this address before
+        why = "this address was used already; the terminal shows a new one for another browser"
+        return _refused(scope, why, onward)
 
 
 def own_path(path: str) -> str:
     """A path on this server, whatever was asked for: no other host, no other scheme."""
-    parts = urlsplit(path)
-    fine = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc
+    try:
+        elsewhere = urlsplit(path).netloc
+    except ValueError:  # no address at all
+        return "/"
+    fine = path.startswith("/") and not path.startswith(("//", "/\\")) and not elsewhere
     return path if fine and path.isprintable() else "/"
 
 
@@ -195,7 +243,9 @@ def _foreign(headers: Headers, host: str) -> str | None:
     """Why a request that changes something is refused."""
     if headers.get("origin") != f"http://{host}":
         return "the request comes from another site"
-    if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+    # Browsers leave it out where a page comes over the network without encryption, and only there.
+    left_out = None if is_loopback(_name(host)) else "same-origin"
+    if headers.get("sec-fetch-site", left_out) != "same-origin":
         return "the request comes from another site"
     length = headers.get("content-length", "0")
     if not length.isdecimal() or "transfer-encoding" in headers:
@@ -208,12 +258,30 @@ def _foreign(headers: Headers, host: str) -> str | None:
     return None
 
 
-def _refused(scope: Scope, why: str) -> Response:
+def _is_long(headers: Headers) -> bool:
+    """Whether a request says that it is too long; its length is digits already, of whatever number."""
+    length = headers.get("content-length", "0")
+    return len(length) > len(str(MOST_BYTES)) or int(length) > MOST_BYTES
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, as it was given, can be reached from this machine only."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host.lower() == "localhost"
+
+
+def _name(host: str) -> str:
+    """What a Host header that is ours names, without the port."""
+    return urlsplit(f"//{host}").hostname or ""
+
+
+def _refused(scope: Scope, why: str, onward: str | None = None) -> Response:
     if scope["path"].startswith("/api/"):
         return JSONResponse({"detail": why}, status_code=403)
     # A link on another site does not send the cookie; following this one does.
     query = scope["query_string"].decode("latin-1")
-    again = own_path(quote(scope["path"]) + (f"?{query}" if query else ""))
+    again = onward or own_path(quote(scope["path"]) + (f"?{query}" if query else ""))
     return HTMLResponse(
         "<!doctype html><html lang=en><meta charset=utf-8><title>Not let in</title>"
         f"<main><h1>Not let in</h1><p>{escape(why)}.</p>"

@@ -17,10 +17,12 @@ import uvicorn
 from neuroexplain.errors import ConfigError
 from neuroexplain.review.app import create_app
 from neuroexplain.review.desk import Desk
-from neuroexplain.review.security import Guard, Sessions, address
+from neuroexplain.review.security import Guard, Sessions, address, is_loopback
 
 PORT = 8377
 """The usual port, so that bookmarks last."""
+WEB = 80
+"""The port of addresses that name none."""
 _HERE = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -66,22 +68,18 @@ def _taken(error: BaseException) -> bool:
     return getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address, as it was given, can be reached from this machine only."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
-
-
 def host_of(host: str) -> str:
-    """An address as it stands in a URL."""
-    return f"[{host}]" if ":" in host else host
+    """An address as it stands in a URL: as browsers write it."""
+    with suppress(ValueError):
+        host = str(ipaddress.ip_address(host))
+    return f"[{host}]" if ":" in host else host.lower()
 
 
 def hosts_of(host: str, port: int) -> frozenset[str]:
-    """Values of the Host header that mean a server of ours."""
-    names = _HERE if is_loopback(host) else {host_of(host)}
-    return frozenset(f"{name}:{port}" for name in names)
+    """Values of the Host header that mean a server of ours; browsers leave the usual port of the web out."""
+    names = {host_of(host)} | (_HERE if is_loopback(host) else frozenset())
+    given = {f"{name}:{port}" for name in names}
+    return frozenset(given | names if port == WEB else given)
 
 
 def serve(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, Semaphore
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ REMEMBERED = 60.0
 """Seconds for which a subject that could not be loaded is not tried again."""
 WAIT = 30.0
 """Seconds for which a text waits for the one before it."""
+WAITING = 8
+"""Texts that may wait so; more are refused, so that some of the server's threads are left for everything else."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Trying:
     def __init__(self, catalogue: Catalogue, resolver: Resolver) -> None:
         self._catalogue = catalogue
         self._resolver = resolver
+        self._places = Semaphore(WAITING)
         self._failed: dict[str, tuple[float, str]] = {}
         self._lock = Lock()
 
@@ -81,7 +84,7 @@ class Trying:
         Raises:
             CatalogueError: the neuron was not recorded.
             ConfigError: the text is empty or too long.
-            BusyError: others have not done with the subject.
+            BusyError: others have not done with the subject, or too many wait for one.
             SubjectError: the subject cannot be loaded, or is another model than was recorded.
         """
         if len(text) > LONGEST:
@@ -89,6 +92,9 @@ class Trying:
         collection = self._catalogue.collection(neuron.subject)
         evidence = self._catalogue.evidence(collection, neuron)
         with ExitStack() as held:
+            if not self._places.acquire(blocking=False):
+                raise BusyError(f"{WAITING} texts wait for their subjects already; try again")
+            held.callback(self._places.release)
             subject = self._subject(held, collection)
             tokens, values = read(subject, text, neuron)
         first = collection.corpus.first

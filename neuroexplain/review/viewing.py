@@ -23,6 +23,9 @@ class Viewed(NamedTuple):
     """Whether the neuron waits for this reviewer in a blind queue."""
     hidden: bool
     """Whether explanations are hidden for that."""
+    marking: bool
+    """Whether spans of the test split are hidden, for the reviewer is yet to mark where the neuron fires; `reveal` shows
+    nothing of these."""
 
 
 def viewed(desk: Desk, neuron: NeuronId, reviewer: str, *, reveal: bool) -> Viewed:
@@ -37,10 +40,27 @@ def viewed(desk: Desk, neuron: NeuronId, reviewer: str, *, reveal: bool) -> View
     Raises:
         AbsentError: the neuron was not recorded.
     """
-    shown = desk.catalogue.show(neuron)
+    shown: Mapping[str, Any] = desk.catalogue.show(neuron)
     blind = desk.reviews.is_blind(neuron, reviewer)
     hidden = blind and not reveal
-    return Viewed({**shown, "explanations": []} if hidden else shown, blind, hidden)
+    if blind and reveal:
+        desk.revealed.add((reviewer, neuron))
+    marking = desk.reviews.is_marking(neuron, reviewer)
+    if marking:
+        shown = without_test(shown)
+    return Viewed({**shown, "explanations": []} if hidden else shown, blind, hidden, marking)
+
+
+def without_test(shown: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without spans of the test split, with what simulators make of them: a reviewer is to predict these."""
+    return {
+        **shown,
+        "exemplars": [e for e in shown["exemplars"] if e["split"] != "test"],
+        "explanations": [
+            {**e, "simulations": [s for s in e["simulations"] if s["split"] != "test"]}
+            for e in shown["explanations"]
+        ],
+    }
 
 
 def provenance_for(desk: Desk, explanation: int, reviewer: str, *, reveal: bool) -> Provenance:
@@ -51,6 +71,8 @@ def provenance_for(desk: Desk, explanation: int, reviewer: str, *, reveal: bool)
         HTTPException: the reviewer is not to know yet.
     """
     found = desk.catalogue.provenance(explanation, seconds=QUERY_SECONDS)
-    if not reveal and desk.reviews.is_blind(found.neuron, reviewer):
-        raise HTTPException(403, BLIND)
+    if desk.reviews.is_blind(found.neuron, reviewer):
+        if not reveal:
+            raise HTTPException(403, BLIND)
+        desk.revealed.add((reviewer, found.neuron))
     return found

@@ -63,8 +63,9 @@ def server(path: Path) -> Iterator[httpx.Client]:
                 break
         else:
             raise SystemExit("the server ended before it printed its address")
+        says = {"Origin": found[1], "Sec-Fetch-Site": "same-origin"}
         with httpx.Client(
-            base_url=found[1], follow_redirects=True, headers={"Origin": found[1]}, timeout=60
+            base_url=found[1], follow_redirects=True, headers=says, timeout=60
         ) as client:
             client.get(found[0]).raise_for_status()
             yield client

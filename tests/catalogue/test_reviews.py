@@ -229,6 +229,7 @@ def test_undo_gives_back_the_verdict_before(reviews: Reviews) -> None:
         ("decision of ann, which bob cannot", undo("9", "1", "bob")),
         ("no event to take back", undo("9", "8")),
         ("decide again instead", undo("9", "2")),
+        ("taken back already", undo("9", "1")),
     ],
 )
 def test_what_cannot_be_taken_back(reviews: Reviews, wanted: str, given: Event) -> None:

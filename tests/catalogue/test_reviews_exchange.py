@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,45 @@ def test_nothing_is_lost(file: Callable[[str], Reviews]) -> None:
         assert b.items(queue) == a.items(queue)
         assert b.saved_queries() == a.saved_queries()
         assert lines(b) == lines(a)
+
+
+class _Slow(io.BytesIO):
+    """Lines of somebody who takes their time; meanwhile a reviewer decides."""
+
+    def __init__(self, given: bytes, meanwhile: Callable[[], object]) -> None:
+        super().__init__(given)
+        self._meanwhile = meanwhile
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self._meanwhile()
+        return super().readline(size)
+
+
+def test_no_decision_waits_for_whoever_writes_the_lines(
+    file: Callable[[str], Reviews], tmp_path: Path
+) -> None:
+    with fill(file("a")) as a, file("b") as b, Reviews(b.path, timeout=0.2) as other:
+        said = (event(f"m{n}", Judged("wrong"), 50, by="cid") for n in range(1000))
+        taken = b.take_lines(_Slow("".join(lines(a)).encode(), lambda: other.add(next(said))), "a")
+        assert taken.new["events"] == len(SAID)
+        assert len(b.counting("verdict", reviewer="cid")) == len(lines(a)) + 1
+
+
+def test_a_decision_gets_its_turn_while_a_long_queue_is_written(
+    file: Callable[[str], Reviews],
+) -> None:
+    items = [QueueItem(n, Target.of(NEURON, f"text {n}")) for n in range(2000)]
+    with file("a") as a, Reviews(a.path, timeout=0.2) as other:
+        queue = Queue("q", "long", "verdict", "none", 0, {}, (), 0, "ann", "")
+        thread = threading.Thread(target=a.make_queue, args=(queue, items))
+        thread.start()
+        sizes = set()
+        while thread.is_alive():
+            with other._database.reading() as connection:
+                sizes.add(connection.exec_driver_sql("SELECT count(*) FROM target").scalar_one())
+        thread.join()
+        assert [i.target for i in a.items(a.queue("q"))] == [i.target for i in items]
+        assert sizes - {0, len(items)}, "all of it was written at once"
 
 
 def test_what_comes_again_changes_nothing(file: Callable[[str], Reviews]) -> None:

@@ -43,6 +43,14 @@ def test_queues_are_drawn_printed_and_written(tmp_path: Path) -> None:
         assert len(reviews.items(reviews.queue(made["uuid"]))) == 3
     code, said = run(path, "third", "--kind", "adjudication", "--queue", "first")
     assert (code, said) == (1, "Error: nothing to settle: no explanation has different verdicts\n")
+    run(path, "first", "--n", "4", "--seed", "1")
+    code, said = run(path, "third", "--kind", "adjudication", "--queue", "first")
+    assert code == 1
+    assert '2 queues are meant by "first": give the uuid' in said
+    code, said = run(path, "third", "--kind", "adjudication", "--queue", first.uuid[:8])
+    assert (code, said) == (1, "Error: nothing to settle: no explanation has different verdicts\n")
+    code, said = run(path, "a\x1b[2Jb")
+    assert (code, said) == (1, "Error: name: at most 200 letters, on one line\n")
     code, said = run(path, "third", "--strata", "layre")
     assert code == 1
     assert 'did you mean "layer"?' in said

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
 
-from neuroexplain.catalogue import Catalogue
+from neuroexplain.catalogue import Catalogue, Reviews
 from neuroexplain.errors import ConfigError
-from neuroexplain.review.serving import hosts_of, is_loopback, listen
+from neuroexplain.review.security import is_loopback
+from neuroexplain.review.serving import hosts_of, listen
+from neuroexplain.reviewed import Queue, QueueItem
 
 ADDRESS = re.compile(r"http://\S+/enter\?token=\S+")
 
@@ -141,6 +147,64 @@ def test_addresses_of_this_machine_are_told_from_others(host: str, loopback: boo
     shown = f"[{host}]" if ":" in host else host
     assert f"{shown}:80" in hosts_of(host, 80) or host == "127.5.6.7"
     assert ("localhost:80" in hosts_of(host, 80)) == loopback
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "header"),
+    [
+        ("127.0.0.2", 8377, "127.0.0.2:8377"),
+        ("MyHost", 8377, "myhost:8377"),
+        ("LOCALHOST", 8377, "localhost:8377"),
+        ("127.0.0.1", 80, "127.0.0.1"),
+        ("lab.example", 80, "lab.example"),
+        ("fe80:0:0:0:0:0:0:1", 8377, "[fe80::1]:8377"),
+    ],
+)
+def test_the_address_that_was_given_is_answered_as_browsers_write_it(
+    host: str, port: int, header: str
+) -> None:
+    assert header in hosts_of(host, port)
+    assert ("localhost" in hosts_of(host, 80)) == is_loopback(host)
+    assert "localhost" not in hosts_of(host, 8377)
+
+
+def test_another_address_of_this_machine_can_be_listened_on(
+    tmp_path: Path, catalogue: Path
+) -> None:
+    arguments = ("--catalogue", catalogue, "--no-browser", "--host", "127.0.0.2", "--port", "0")
+    with running(tmp_path, *arguments) as process:
+        address = address_of(process)
+        assert address.startswith("http://127.0.0.2:")
+        assert httpx.get(address).status_code == 303
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_for_reading_only_no_file_of_reviews_is_made_or_written(
+    tmp_path: Path, generated: Path, there: bool
+) -> None:
+    path, kept = tmp_path / "c.sqlite", tmp_path / "c.reviews.sqlite"
+    shutil.copy(generated, path)
+    where = "/queues"
+    if there:
+        with Catalogue(path) as catalogue, Reviews(kept) as reviews:
+            target = catalogue.target(catalogue.search("", limit=1).rows[0].explanation_id)
+            queue = Queue(uuid4().hex, "q", "verdict", "scores", 0, {}, (), 0, "ann", "")
+            where = f"/queues/{reviews.make_queue(queue, [QueueItem(0, target)]).uuid}/coming"
+    arguments = ("--catalogue", path, "--read-only", "--no-browser", "--port", "0")
+    with running(tmp_path, *arguments) as process, httpx.Client(follow_redirects=True) as client:
+        address = address_of(process)
+        assert client.get(address).status_code == 200
+        origin = address.partition("/enter")[0]
+        page = client.get(origin + where)
+        assert page.status_code == 200
+        assert not there or target.text in html.unescape(page.text)
+        assert client.get(f"{origin}/api/v1/session").json()["reviews"] == kept.name
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0
+    assert kept.exists() == there
+    if there:
+        with closing(sqlite3.connect(kept)) as connection:
+            assert connection.execute("SELECT count(*) FROM dealt").fetchone() == (0,)
 
 
 def test_starting_loads_no_torch(tmp_path: Path, catalogue: Path) -> None:

@@ -20,6 +20,8 @@ from tests.sweeps import error_of
         (("--simulator", "sparse"), 'simulator "sparse" needs a language model'),
         (("--simulator", "no-such"), 'unknown simulator "no-such"'),
         (("--simulator-set", "size=5"), 'simulator "embedding": unknown setting "size"'),
+        (("--llm", "foo:bar"), '"foo:bar" is no language model'),
+        (("--llm", "openai"), '"openai" is no language model'),
         (("--llm", "batch:folder"), "the answers of an offline batch come hours later"),
     ],
 )

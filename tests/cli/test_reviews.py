@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,25 @@ def test_export_and_import_carry_reviews_to_a_catalogue_made_anew(
         assert done.exit_code == 0, done.output
     assert "events: 0 new, 1 known" in done.output
     assert found(place) == [about.text]
+
+
+def test_an_export_that_fails_leaves_what_was_there(place: Path, tmp_path: Path) -> None:
+    out, path = tmp_path / "r.jsonl", reviews_path(place)
+    judged(path, target(place), "ann", "1")
+    assert run("export", "--catalogue", place, "--out", out).exit_code == 0
+    kept, files = out.read_bytes(), sorted(tmp_path.iterdir())
+    assert kept
+    itself = run("export", "--catalogue", place, "--out", path, "--force")
+    assert (itself.exit_code, "the file of reviews itself" in itself.output) == (1, True)
+    with Reviews(path, read_only=True) as reviews:
+        assert [event.uuid for event in reviews.log()] == ["1"]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE saved_query")
+        connection.commit()
+    assert run("export", "--catalogue", place, "--out", out, "--force").exit_code == 1
+    assert out.read_bytes() == kept
+    assert run("export", "--catalogue", place, "--out", tmp_path / "new.jsonl").exit_code == 1
+    assert sorted(tmp_path.iterdir()) == files
 
 
 def test_an_undo_of_another_file_reaches_the_catalogue(place: Path, tmp_path: Path) -> None:

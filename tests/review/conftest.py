@@ -47,7 +47,8 @@ class Site:
 
     def client(self, reviewer: str | None = None) -> httpx.Client:
         """A client that was let in, and that says where it comes from as a browser does."""
-        made = httpx.Client(base_url=self.origin, headers={"Origin": self.origin}, timeout=30)
+        says = {"Origin": self.origin, "Sec-Fetch-Site": "same-origin"}
+        made = httpx.Client(base_url=self.origin, headers=says, timeout=30)
         self.stack.callback(made.close)
         assert made.get(self.entrance()).status_code == 303
         if reviewer is not None:
@@ -90,6 +91,11 @@ def serving(
 def made(generated: Path) -> Path:
     """A catalogue of 96 neurons in 4 layers, 500 explanations by several methods, real text; not to be written to."""
     return generated
+
+
+def copy_of(made: Path, folder: Path) -> Path:
+    """A copy to serve: what is reviewed is mirrored into the catalogue."""
+    return Path(shutil.copy(made, folder / "made.sqlite"))
 
 
 @pytest.fixture
@@ -149,9 +155,8 @@ class Visitor:
 
     def call_me(self, name: str) -> None:
         """Review under a name."""
-        answer = self.context.request.put(
-            "/api/v1/session", data={"reviewer": name}, headers={"Origin": self.site.origin}
-        )
+        says = {"Origin": self.site.origin, "Sec-Fetch-Site": "same-origin"}
+        answer = self.context.request.put("/api/v1/session", data={"reviewer": name}, headers=says)
         assert answer.ok
 
     def expect(self, text: str) -> None:

@@ -105,6 +105,7 @@ def take(site: Site, folder: Path) -> None:
         "overview": "/",
         "catalogue": "/catalogue?q=" + quote("layer:4 score>=0.3"),
         "neuron": f"/neurons/{quote(neuron)}?reveal=1",
+        "spans": f"/neurons/{quote(neuron)}?reveal=1#spans",
         "queue": f"/queues/{queues['verdicts'].uuid}",
         "agreement": f"/agreement?queue={queues['verdicts'].uuid}",
         "compare": "/compare",

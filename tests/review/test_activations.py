@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,21 @@ def test_texts_at_the_same_time_each_get_their_own_numbers(site: Site) -> None:
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda text: tried(bob, text), texts))
     assert together == alone
+
+
+def test_so_many_texts_wait_that_decisions_still_find_room(site: Site) -> None:
+    bob, collection = site.client("bob"), site.catalogue.collection()
+    with ThreadPoolExecutor(trying.WAITING + 4) as pool:
+        with site.desk.resolver.running(collection):
+            sent = [
+                pool.submit(bob.post, HERE, json={"text": TEXT}) for _ in range(trying.WAITING + 4)
+            ]
+            refused = next(as_completed(sent)).result()
+            assert refused.status_code == 429
+            assert refused.json()["detail"].endswith("already; try again")
+            assert bob.get("/api/v1/session").status_code == 200
+        statuses = sorted(each.result().status_code for each in sent)
+    assert statuses == [200] * trying.WAITING + [429] * 4
 
 
 def test_a_text_does_not_wait_for_ever_and_being_busy_is_not_remembered(

@@ -148,6 +148,24 @@ def test_hostile_names_are_inert_and_visible(site: Site) -> None:
     assert "{{ 7*7 }}" in page
 
 
+def test_parts_of_a_blind_queue_wait_until_it_is_decided(site: Site) -> None:
+    """A part by method or score may be the one item that is before the reviewer."""
+    (first, *_) = judged(site, 6)
+    blind = Queue("d" * 32, "one", "verdict", "scores", 0, {}, (), 0, "ann", "")
+    site.reviews.make_queue(blind, [QueueItem(0, first)])
+    client, asked = site.client(), {"queue": blind.uuid}
+    assert client.get("/api/v1/appraisal", params=asked).json()["methods"] == []
+    page = client.get("/agreement", params=asked).text
+    assert "once you have decided all of this blind queue" in page
+    assert "By method" not in page
+    assert "By method" in client.get("/agreement", params=asked | {"reveal": "1"}).text
+    body = {"uuid": "e" * 32, "queue": blind.uuid, "position": 0}
+    said = {"kind": "verdict", "verdict": "correct"}
+    assert client.post("/api/v1/events", json=body | {"said": said}).status_code == 201
+    assert len(client.get("/api/v1/appraisal", params=asked).json()["methods"]) == 1
+    assert "By method" in client.get("/agreement", params=asked).text
+
+
 def test_a_blind_reviewer_does_not_see_what_others_said(site: Site) -> None:
     (first, *_) = judged(site, 6)
     blind = Queue("d" * 32, "Blind", "verdict", "scores", 0, {}, (), 0, "ann", "")

@@ -22,7 +22,7 @@ from neuroexplain.review.narrowing import sorting
 from neuroexplain.review.views.results import FacetLink, facet_links, score_links
 from neuroexplain.reviewed import Event, Judged, Verdict
 from neuroexplain.searching import Resolver
-from tests.review.conftest import Site, Visit, serving
+from tests.review.conftest import Site, Visit, copy_of, serving
 from tests.review.queues import make
 
 FACET = re.compile(
@@ -35,7 +35,7 @@ ROW = re.compile(r'<th scope="row"><a href="([^"]*)">([^<]*)</a></th>')
 @pytest.fixture(scope="module")
 def site(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One server for what does not write."""
-    with serving(made, tmp_path_factory.mktemp("reviews") / "r.sqlite") as found:
+    with serving(copy_of(made, tmp_path_factory.mktemp("reviews"))) as found:
         yield found
 
 
@@ -113,11 +113,12 @@ def test_pages_follow_one_another_to_the_end(site: Site, client: httpx.Client) -
 
 
 def test_a_place_in_the_result_outlives_the_server(made: Path, tmp_path: Path) -> None:
-    with serving(made, tmp_path / "r.sqlite") as first:
+    place = copy_of(made, tmp_path)
+    with serving(place) as first:
         page = read(first.client(), "/catalogue")
         ((deep),) = re.findall(r'href="([^"]*)" rel="next"', page)
         before = ROW.findall(read(first.client(), html.unescape(deep)))
-    with serving(made, tmp_path / "r.sqlite") as again:
+    with serving(place) as again:
         page = read(again.client(), html.unescape(deep))
         assert ROW.findall(page) == before
         assert "back to the first" in page
@@ -167,7 +168,7 @@ def test_a_blind_reviewer_sees_no_verdict_of_others(place: Path) -> None:
         queue = make(site, 3, blind="scores")
         target = site.reviews.coming(queue, "ann")[0].target
         site.reviews.add(Event(uuid4().hex, "cid", target, Judged("wrong"), "2026-01-01T00:00:00+00:00"))  # fmt: skip
-        query = f'"{target.text}" layer:{target.neuron.layer} idx:{target.neuron.index}'
+        query = f"layer:{target.neuron.layer} idx:{target.neuron.index}"
         page = site.client().get("/catalogue", params={"q": query}).text
         assert "cid: wrong" not in page
         assert "you judge it blind" in page

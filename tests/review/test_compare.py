@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
-from neuroexplain.records import NeuronId
+from neuroexplain.catalogue import Catalogue
+from neuroexplain.catalogue.searching.recall import Recall
+from neuroexplain.records import Explanation, NeuronId
 from neuroexplain.review.views.scatters import scatter
 from neuroexplain.reviewed import Event, Preferred, Target, Winner
 from tests.review.conftest import Site, Visit
@@ -65,13 +68,59 @@ def test_what_reviewers_chose_stands_beside(site: Site) -> None:
     assert ask(site, first=SECOND, second=FIRST)["chosen"] == {"first": 2, "second": 1, "tie": 1}
 
 
+def test_of_a_reviewer_the_last_choice_on_a_pair_counts(site: Site) -> None:
+    pair = ask(site, limit=1)["pairs"][0]
+    first, second = (_target(pair["neuron"], pair[side]) for side in ("first", "second"))
+    said: list[tuple[Target, Winner, Target]] = [
+        *((first, "left", second), (first, "tie", second), (second, "left", first))
+    ]
+    for minute, (left, winner, right) in enumerate(said):
+        _choose(site, left, winner, right, minute=minute)
+    assert ask(site)["chosen"] == {"first": 0, "second": 1, "tie": 0}
+    _choose(site, first, "left", second, by="bob")
+    assert ask(site)["chosen"] == {"first": 1, "second": 1, "tie": 0}
+
+
+def test_a_catalogue_that_changes_meanwhile_is_compared_as_it_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep writes, and another request sees it, between the reading of explanations and of their scores."""
+    once = Recall.once
+    before = ask(site, limit=500)
+    neuron = NeuronId.parse(before["pairs"][0]["neuron"])
+    written: list[str] = []
+
+    def explain(text: str) -> None:
+        with Catalogue(site.catalogue.path) as catalogue:
+            run = catalogue.begin_run("another", "explain", {}, {})
+            made = Explanation(neuron, "keywords", text, 1.0)
+            catalogue.save_explanation(run, catalogue.collection(), text, made)
+        written.append(text)
+
+    def while_it_changes(recall: Recall, key: Any, find: Callable[[], object]) -> object:
+        if "scores" in key and len(written) < 2:
+            explain("in between")
+            site.catalogue.sides()
+        return once(recall, key, find)
+
+    explain("before")
+    monkeypatch.setattr(Recall, "once", while_it_changes)
+    answers = [ask(site, limit=500) for _ in range(2)]
+    assert written == ["before", "in between"]
+    # The newest explanation of the neuron has no score, so its pair is left out.
+    assert [a["scored"] for a in answers] == [before["scored"] - 1] * 2
+    assert [a["common"] for a in answers] == [before["common"]] * 2
+
+
 def _target(neuron: str, text: str) -> Target:
     return Target.of(NeuronId.parse(neuron), text)
 
 
-def _choose(site: Site, target: Target, winner: Winner, other: Target) -> None:
-    at = "2026-01-01T00:00:00+00:00"
-    site.reviews.add(Event(uuid4().hex, "ann", target, Preferred(winner), at, other))
+def _choose(
+    site: Site, target: Target, winner: Winner, other: Target, *, by: str = "ann", minute: int = 0
+) -> None:
+    at = f"2026-01-01T00:{minute:02}:00+00:00"
+    site.reviews.add(Event(uuid4().hex, by, target, Preferred(winner), at, other))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from neuroexplain.review import api
-from tests.review.conftest import Site, serving
+from tests.review.conftest import Site, copy_of, serving
 from tests.review.queues import make_queues
 
 NEURON = "made/1/3+"
@@ -47,7 +47,7 @@ schema = schemathesis.openapi.from_dict(described(), config=config)
 def server(
     made: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Site, httpx.Client, str]]:
-    with serving(made, tmp_path_factory.mktemp("reviews") / "r.sqlite") as site:
+    with serving(copy_of(made, tmp_path_factory.mktemp("reviews"))) as site:
         yield site, site.client("ann"), make_queues(site)["verdict"]
 
 
@@ -67,7 +67,7 @@ def test_no_request_brings_the_server_down(
     aim(case, queue, data)
     answer = case.call(
         base_url=site.origin,
-        headers={"Origin": site.origin},
+        headers={"Origin": site.origin, "Sec-Fetch-Site": "same-origin"},
         cookies=dict(client.cookies),
         timeout=60,
     )

@@ -22,6 +22,7 @@ from neuroexplain.reviewed import MarkedSpan, Queue, QueueItem, Simulated, Targe
 from neuroexplain.truth import truth_of
 from tests.explained import NEURON
 from tests.review.conftest import Site, serving
+from tests.review.neurons import address
 
 USED = ScoreConfig(top=4, random=6)
 """As the catalogue was scored."""
@@ -215,6 +216,45 @@ def test_an_item_of_a_queue_is_done_by_it_and_others_stay_blind(minilm_site: Sit
     assert besides == [[], ["embedding", FLOOR]], "the first leaves one about the same neuron"
     progress = minilm_site.reviews.progress(queue, "bob")
     assert (progress.done, progress.left) == (2, 0)
+
+
+def test_what_is_to_be_marked_is_shown_nowhere_before(minilm_site: Site) -> None:
+    both = [target_of(minilm_site.desk, explainer) for explainer in ("ngram", "token-table")]
+    items = [QueueItem(n, target, shared=True) for n, target in enumerate(both)]
+    queue = minilm_site.reviews.make_queue(
+        Queue(uuid4().hex, "marks", "simulation", "none", 0, {}, (), 0, "ann", ""), items
+    )
+    plain = minilm_site.reviews.make_queue(
+        Queue(uuid4().hex, "verdicts", "verdict", "none", 0, {}, (), 0, "ann", ""), items[:1]
+    )
+    bob = minilm_site.client("bob")
+
+    def splits() -> set[str]:
+        shown = bob.get(f"/api/v1{address(NEURON)}?reveal=1").json()
+        simulated = {s["split"] for e in shown["explanations"] for s in e["simulations"]}
+        return {e["split"] for e in shown["exemplars"]} | simulated
+
+    def noticed() -> bool:
+        return "You are yet to mark" in bob.get(address(NEURON)).text
+
+    assert ("test" in splits(), noticed()) == (True, False)
+    item = bob.get(f"/queues/{plain.uuid}/items/0").text
+    assert bob.get(f"/queues/{queue.uuid}").status_code == 200
+    assert ("test" in splits(), noticed()) == (False, True)
+    assert len(bob.get(f"/queues/{plain.uuid}/items/0").text) < len(item)
+    reals = []
+    places: tuple[dict[str, Any], ...] = (
+        {},
+        {"queue": queue.uuid, "position": 0},
+        {"queue": queue.uuid, "position": 1},
+    )
+    for more in places:
+        about = both[more.get("position", 0)]
+        answer = bob.post("/api/v1/simulations", json=body(minilm_site, about, **more))
+        assert answer.status_code == 201
+        reals.append(bool(answer.json()["real"]))
+    assert reals == [False, False, True], "only when nothing about the neuron is left to mark"
+    assert ("test" in splits(), noticed()) == (True, False)
 
 
 def refused(client: httpx.Client, given: dict[str, Any]) -> tuple[int, str]:

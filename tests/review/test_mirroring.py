@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from neuroexplain.catalogue import Catalogue, Reviews, reviews_path
+from neuroexplain.errors import CatalogueError
 from neuroexplain.review.mirroring import Mirror
 from neuroexplain.reviewed import Event, Judged, Target
 from tests.review.conftest import Site, serving
@@ -27,6 +30,14 @@ def said(target: Target, verdict: str = "wrong") -> dict[str, Any]:
 
 def sent(client: httpx.Client, target: Target, verdict: str = "wrong") -> None:
     assert client.post("/api/v1/events", json=said(target, verdict)).status_code == 201
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Wait until something holds; whether it came to that."""
+    end = time.monotonic() + 30
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.01)
+    return holds()
 
 
 def first(catalogue: Catalogue) -> Target:
@@ -71,6 +82,38 @@ def test_no_decision_waits_for_a_sweep_and_none_is_forgotten(site: Site) -> None
     assert site.desk.mirror.wait(30)
     assert target.text in texts(site.catalogue, "verdict:wrong")
     assert site.desk.mirror.state.lag == 0.0
+
+
+def test_a_catalogue_that_is_gone_is_said_and_not_made_anew(site: Site) -> None:
+    client, target = site.client("bob"), first(site.catalogue)
+    assert site.desk.mirror.wait(30)
+    away = site.catalogue.path.with_name("away.sqlite")
+    site.catalogue.path.rename(away)
+    site.desk.mirror.wake([target])
+    assert until(lambda: site.desk.mirror.state.trouble is not None)
+    with pytest.raises(CatalogueError, match="no catalogue"):
+        site.desk.writing()
+    assert not site.catalogue.path.exists()
+    away.rename(site.catalogue.path)
+    sent(client, target)
+    assert site.desk.mirror.wait(30)
+    assert site.desk.mirror.state.trouble is None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_ends_no_mirror(site: Site) -> None:
+    client, target = site.client("bob"), first(site.catalogue)
+    assert site.desk.mirror.wait(30)
+    with closing(sqlite3.connect(site.catalogue.path)) as other:
+        other.execute("ALTER TABLE review RENAME COLUMN verdict TO lost")
+        sent(client, target)
+        assert until(lambda: site.desk.mirror.state.trouble is not None)
+        state = site.desk.mirror.state
+        assert (state.waiting, state.trouble) == (1, "an unexpected error; see the log")
+        other.execute("ALTER TABLE review RENAME COLUMN lost TO verdict")
+    assert site.desk.mirror.wait(30)
+    assert site.desk.mirror.state.trouble is None
+    assert target.text in texts(site.catalogue, "verdict:wrong")
 
 
 def test_what_was_decided_before_is_there_after_the_start(place: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from neuroexplain.records import Explanation, Failure, NeuronId
 from neuroexplain.review.rendering import number
 from neuroexplain.reviewed import Event, Judged, Target, Undone, Verdict
-from tests.review.conftest import Site, serving
+from tests.review.conftest import Site, copy_of, serving
 from tests.review.neurons import MESSAGES, PROMPT, address, asked, paid, save, scored
 from tests.review.queues import make, targets
 
@@ -22,7 +22,7 @@ from tests.review.queues import make, targets
 @pytest.fixture(scope="module")
 def reading(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server for tests that decide nothing."""
-    with serving(made, tmp_path_factory.mktemp("reading") / "r.sqlite") as found:
+    with serving(copy_of(made, tmp_path_factory.mktemp("reading"))) as found:
         yield found
 
 
@@ -133,7 +133,7 @@ def test_the_interface_gives_the_object_of_show(reading: Site) -> None:
     neuron = scored(reading).neuron
     found = reading.client().get(f"/api/v1{address(neuron)}").json()
     shown = json.loads(json.dumps(reading.catalogue.show(neuron)))
-    assert found == {**shown, "hidden": False, "judgements": []}
+    assert found == {**shown, "hidden": False, "marking": False, "judgements": []}
 
 
 # Blind.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
-from neuroexplain.reviewed import Judged
+from neuroexplain.reviewed import Edited, Event, Judged
 from tests.review.conftest import Site, Visit, serving
 from tests.review.neurons import address, asked, paid, save, scored
+
+AT = "2026-11-25T12:00:00.000+00:00"
 
 
 def test_a_server_for_reading_offers_no_decisions(made: Path, tmp_path: Path, visit: Visit) -> None:
@@ -45,6 +48,21 @@ def test_the_keyboard_alone_judges_and_takes_back(site: Site, visit: Visit) -> N
     page.keyboard.press("Backspace")
     page.wait_for_function("document.getElementById('status').textContent.startsWith('nothing')")
     assert len(site.reviews.history(target.neuron)) == 2
+
+
+def test_undo_takes_back_the_verdict_of_the_page_and_no_edit(site: Site, visit: Visit) -> None:
+    target = scored(site)
+    page = visit(site).page
+    page.goto(address(target.neuron))
+    page.keyboard.press("j")
+    page.keyboard.press("b")
+    page.get_by_text("saved: too broad").first.wait_for()
+    edit = Event(uuid4().hex, "ann", target, Edited("thin ice", "keywords"), AT)
+    site.reviews.add(edit)
+    page.keyboard.press("Backspace")
+    page.get_by_text("taken back").first.wait_for()
+    assert site.reviews.judgements(neurons=[target.neuron]) == []
+    assert [e.uuid for e in site.reviews.counting("edit")] == [edit.uuid]
 
 
 def test_keys_go_through_the_explanations_and_stay_out_of_fields(site: Site, visit: Visit) -> None:

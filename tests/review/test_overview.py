@@ -20,7 +20,7 @@ from neuroexplain.catalogue.stores.store_health import HealthStore
 from neuroexplain.errors import CatalogueError
 from neuroexplain.review.views.overview import layer_rows, method_cards, spent
 from neuroexplain.reviewed import Event, Judged, Skipped, Undone
-from tests.review.conftest import Site, Visit, serving
+from tests.review.conftest import Site, Visit, copy_of, serving
 from tests.review.queues import make
 
 NUMBER = re.compile(r'<td class="number"><a href="([^"]*)">([\d,]+)</a>')
@@ -31,7 +31,7 @@ AT = "2026-01-01T00:00:00+00:00"
 @pytest.fixture(scope="module")
 def site(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One server for what does not write."""
-    with serving(made, tmp_path_factory.mktemp("reviews") / "r.sqlite") as found:
+    with serving(copy_of(made, tmp_path_factory.mktemp("reviews"))) as found:
         yield found
 
 

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Response
 
-from tests.review.conftest import Site, Visit, Visitor, serving
+from tests.review.conftest import Site, Visit, Visitor, copy_of, serving
 from tests.review.queues import make_queues
 
 Scheme = Literal["light", "dark"]
@@ -58,7 +58,7 @@ def addresses(
     made: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Site, dict[str, str]]]:
     """A server with a queue of every mode, and the address of each page."""
-    with serving(made, tmp_path_factory.mktemp("reviews") / "r.sqlite") as site:
+    with serving(copy_of(made, tmp_path_factory.mktemp("reviews"))) as site:
         queues = make_queues(site)
         neuron = quote(site.catalogue.search("score>=0.5 sort:-score", limit=1).rows[0].neuron)
         found = {

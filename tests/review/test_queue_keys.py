@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import statistics
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
+from neuroexplain.catalogue import Reviews
 from neuroexplain.review.items import MARKED
 from neuroexplain.review.marking import held_out, scored
 from neuroexplain.reviewed import (
@@ -20,7 +23,7 @@ from neuroexplain.reviewed import (
     Simulated,
     Written,
 )
-from tests.review.conftest import Site, Visit, serving
+from tests.review.conftest import Site, Visit, copy_of, serving
 from tests.review.queues import make, pairs
 
 KEYS = {"a": "correct", "b": "too-broad", "n": "too-narrow", "p": "partly", "x": "wrong", "u": "uninterpretable", "0": "cannot-tell"}  # fmt: skip
@@ -30,7 +33,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 @pytest.fixture(scope="module")
 def shared(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One server for all tests here; each has a queue of its own."""
-    with serving(made, tmp_path_factory.mktemp("reviews") / "r.sqlite") as site:
+    with serving(copy_of(made, tmp_path_factory.mktemp("reviews"))) as site:
         yield site
 
 
@@ -378,6 +381,8 @@ def test_the_last_word_is_had_in_sight_of_what_was_said(shared: Site, visit: Vis
     page.goto(f"/queues/{hidden.uuid}")
     assert re.search(r"reviewer \d\twrong", page.locator("#place table").first.inner_text())
     assert "ottilie" not in page.content()
+    page.keyboard.press("b")  # blind here, the reviewer is blind everywhere
+    expect(page.locator("#end")).to_be_visible()
     queue = make(shared, 1, mode="adjudication")
     page.goto(f"/queues/{queue.uuid}")
     said = page.locator("#place table").first.inner_text()
@@ -410,23 +415,170 @@ def test_a_decision_that_cannot_be_written_is_said_and_written_once_later(
     visitor.expect("net::ERR_FAILED")
 
 
-def test_a_decision_that_is_refused_brings_its_item_back(shared: Site, visit: Visit) -> None:
-    queue = make(shared, 3)
+def refuse(route: Route) -> None:
+    route.fulfill(status=400, json={"detail": "the disk is full"})
+
+
+def test_a_late_refusal_leaves_the_next_item_and_its_note_and_can_be_gone_back_to(
+    shared: Site, visit: Visit
+) -> None:
+    queue = make(shared, 4)
+    visitor = visit(shared)
+    page = visitor.page
+    page.goto(f"/queues/{queue.uuid}")
+    held: list[Route] = []
+    page.route("**/api/v1/events", lambda route: held.append(route))
+    page.locator("#note").fill("said of the first")
+    page.locator("#note").press("Escape")
+    page.keyboard.press("a")
+    at(page, 1)
+    page.keyboard.press("c")
+    page.keyboard.type("said of the second")
+    refuse(held[0])
+    expect(page.locator("#refused")).to_contain_text("Item 1 is not saved: the disk is full")
+    expect(page.locator("#saved")).to_have_text("not saved: 1")
+    at(page, 1)
+    assert page.locator("#note").input_value() == "said of the second"
+    assert page.locator("#done").inner_text() == "0"
+    page.unroute("**/api/v1/events")
+    page.keyboard.press("Escape")
+    page.keyboard.press("x")
+    at(page, 2)
+    page.get_by_role("button", name="Go back to item 1").click()
+    at(page, 0)
+    assert page.locator("#note").input_value() == "said of the first"
+    expect(page.locator("#refused li")).to_have_count(1)
+    page.keyboard.press("b")
+    at(page, 2)
+    saved(page)
+    assert page.locator("#refused li").count() == 0
+    notes = [(e.position, e.data) for e in decisions(shared, queue)]
+    assert notes == [
+        (1, Judged("wrong", note="said of the second")),
+        (0, Judged("too-broad", note="said of the first")),
+    ]
+    visitor.expect("400 (Bad Request)")
+
+
+def test_the_last_item_keeps_its_note_when_it_is_refused(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 1)
     visitor = visit(shared)
     page = visitor.page
     page.goto(f"/queues/{queue.uuid}")
     page.wait_for_load_state("networkidle")
-    page.route(
-        "**/api/v1/events",
-        lambda route: route.fulfill(status=400, json={"detail": "the disk is full"}),
-    )
+    page.route("**/api/v1/events", refuse)
+    page.locator("#note").fill("hard to say")
+    page.locator("#note").press("Escape")
     page.keyboard.press("a")
-    expect(page.locator("#trouble")).to_have_text("not saved: the disk is full")
+    expect(page.locator("#saved")).to_have_text("not saved: 1")
+    expect(page.locator("#note")).to_have_value("hard to say")
     at(page, 0)
-    assert page.locator("#done").inner_text() == "0"
     page.unroute("**/api/v1/events")
     page.keyboard.press("x")
+    expect(page.locator("#end")).to_be_visible()
+    saved(page)
+    (event,) = decisions(shared, queue)
+    assert event.data == Judged("wrong", note="hard to say")
+    visitor.expect("400 (Bad Request)")
+
+
+def test_a_locked_file_is_waited_for(site: Site, visit: Visit) -> None:
+    queue = make(site, 3)
+    visitor = visit(site)
+    page = visitor.page
+    page.goto(f"/queues/{queue.uuid}")
+    page.wait_for_load_state("networkidle")
+    patient = site.desk.reviews
+    site.desk.reviews = Reviews(patient.path, timeout=0.05)
+    with closing(sqlite3.connect(patient.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        page.keyboard.press("a")
+        expect(page.locator("#saved")).to_have_text("not saved: 1")
+        expect(page.locator("#trouble")).to_contain_text("locked by another process")
+        at(page, 1)
+        page.locator("#note").fill("of the second")
+        assert page.locator("#refused li").count() == 0
+    saved(page)
+    assert verdicts(site, queue) == [(0, "correct")]
+    at(page, 1)
+    assert page.locator("#note").input_value() == "of the second"
+    site.desk.reviews.close()
+    site.desk.reviews = patient
+    visitor.expect("503 (Service Unavailable)")
+
+
+def test_two_quick_presses_take_back_two_decisions(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 5)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    for position, key in enumerate("abx"):
+        at(page, position)
+        page.keyboard.press(key)
+    at(page, 3)
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Backspace")
     at(page, 1)
     saved(page)
-    assert verdicts(shared, queue) == [(0, "wrong")]
-    visitor.expect("400 (Bad Request)")
+    assert verdicts(shared, queue) == [(0, "correct")]
+    assert page.locator("#done").inner_text() == "1"
+    expect(page.locator("#status")).to_have_text("taken back: too-broad")
+    for position, key in ((1, "n"), (2, "n"), (3, "n")):  # and goes on where it was
+        at(page, position)
+        page.keyboard.press(key)
+    at(page, 4)
+
+
+def test_an_undo_whose_answer_is_lost_takes_back_one_decision(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 4)
+    visitor = visit(shared)
+    page = visitor.page
+    page.goto(f"/queues/{queue.uuid}")
+    for position, key in enumerate("ab"):
+        at(page, position)
+        page.keyboard.press(key)
+    at(page, 2)
+    saved(page)
+
+    def lose(route: Route) -> None:
+        own = {"origin": shared.origin, "sec-fetch-site": "same-origin"}
+        assert route.fetch(headers=route.request.all_headers() | own).status == 201
+        route.abort()
+
+    page.route("**/api/v1/undo", lose)
+    page.keyboard.press("Backspace")
+    expect(page.locator("#trouble")).to_contain_text("Trying again")
+    assert verdicts(shared, queue) == [(0, "correct")]
+    page.unroute("**/api/v1/undo")
+    at(page, 1)
+    saved(page)
+    assert verdicts(shared, queue) == [(0, "correct")]
+    assert page.locator("#done").inner_text() == "1"
+    visitor.expect("net::ERR_FAILED")
+
+
+def test_an_item_that_comes_late_does_not_wipe_what_is_typed_meanwhile(
+    shared: Site, visit: Visit
+) -> None:
+    queue = make(shared, 3)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    page.wait_for_load_state("networkidle")
+    held: list[Route] = []
+    page.route("**/items/1", lambda route: held.append(route))
+    page.keyboard.press("j")
+    page.keyboard.press("c")
+    page.keyboard.type("of the first")
+    with page.expect_response("**/items/1") as answer:
+        held[0].continue_()
+    answer.value.finished()
+    page.evaluate("new Promise((resolve) => setTimeout(resolve))")
+    at(page, 0)
+    assert page.locator("#note").input_value() == "of the first"
+    page.unroute("**/items/1")
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    at(page, 1)
+    assert page.locator("#note").input_value() == ""
+    page.keyboard.press("k")
+    at(page, 0)
+    assert page.locator("#note").input_value() == "of the first"

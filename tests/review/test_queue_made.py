@@ -27,7 +27,7 @@ def test_a_random_sample_is_made_decided_and_estimated(site: Site, visit: Visit)
     items = site.reviews.items(queue)
     assert (queue.name, queue.mode, queue.blind) == ("by layer", "verdict", "scores")
     assert sum(s.sampled for s in queue.strata) == 12
-    assert sum(item.weight for item in items) == pytest.approx(
+    assert sum(item.weight or 0 for item in items) == pytest.approx(
         sum(s.population for s in queue.strata)
     )
     assert sum(item.shared for item in items) == round(len(items) / 2)
@@ -38,7 +38,7 @@ def test_a_random_sample_is_made_decided_and_estimated(site: Site, visit: Visit)
     page.get_by_role("link", name="What the reviews say").click()
     row = page.locator("tr", has=page.locator("th", has_text="all")).first.inner_text()
     assert f"{len(items)} of {len(items)}" in row
-    right = sum(item.weight for item in items if item.position % 3) / sum(i.weight for i in items)
+    right = sum(i.weight or 0 for i in items if i.position % 3) / sum(i.weight or 0 for i in items)
     assert f"{100 * right:.1f} %" in row
 
 

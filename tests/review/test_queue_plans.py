@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from playwright.sync_api import Route
 
 from neuroexplain.review.api.queues import PlanIn, form_choices
 from neuroexplain.review.rendering import environment
@@ -38,6 +39,42 @@ def test_a_queue_is_made_listed_and_told(site: Site) -> None:
     assert same["uuid"] != made["uuid"]
     first, second = (site.reviews.items(site.reviews.queue(q["uuid"])) for q in (made, same))
     assert first == second
+
+
+def test_a_queue_that_is_asked_for_twice_is_made_once(site: Site) -> None:
+    client = site.client("bob")
+    wanted = {"name": "once", "n": 7, "strata": ["layer"], "seed": 3, "uuid": "5" * 32}
+    first, again = (client.post("/api/v1/queues", json=wanted) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert first.json()["uuid"] == "5" * 32
+    assert [queue.n_items for queue in site.reviews.queues()] == [7]
+    for who, other in (("bob", {"n": 8}), ("ann", {})):
+        answer = site.client(who).post("/api/v1/queues", json=wanted | other)
+        assert answer.status_code == 400
+        assert "of another plan or reviewer" in answer.json()["detail"]
+
+
+def test_a_form_whose_answer_was_lost_makes_one_queue(site: Site, visit: Visit) -> None:
+    visitor = visit(site, "bob")
+    page = visitor.page
+    page.goto("/compare")
+
+    def lose(route: Route) -> None:
+        # The browser adds this one behind Playwright's back.
+        headers = route.request.headers | {"Origin": site.origin, "Sec-Fetch-Site": "same-origin"}
+        assert route.fetch(headers=headers).status == 201
+        route.abort()
+
+    page.route("**/api/v1/queues", lose, times=1)
+    page.get_by_role("button", name="Make a blind pairwise queue").click()
+    page.locator("#pairs-error").get_by_text("fetch").wait_for()
+    assert len(site.reviews.queues()) == 1
+    page.get_by_role("button", name="Make a blind pairwise queue").click()
+    page.wait_for_url("**/queues/*")
+    (made,) = site.reviews.queues()
+    assert f"/queues/{made.uuid}" in page.url
+    visitor.expect("ERR_FAILED")
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ import pytest
 from neuroexplain.catalogue import SearchResult
 from neuroexplain.catalogue.storage.troubles import CutError
 from neuroexplain.review import downloads
-from tests.review.conftest import Site, serving
+from tests.review.conftest import Site, copy_of, serving
 
 
 @pytest.fixture(scope="module")
 def site(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One server for all: nothing here writes."""
-    with serving(made, tmp_path_factory.mktemp("reviews") / "r.reviews.sqlite") as found:
+    with serving(copy_of(made, tmp_path_factory.mktemp("reviews"))) as found:
         yield found
 
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
 
-from neuroexplain.catalogue import Catalogue
-from neuroexplain.review.security import MOST_BYTES, Sessions, own_path, user_secret
+from neuroexplain.catalogue import Catalogue, Reviews
+from neuroexplain.errors import ConfigError
+from neuroexplain.review.security import (
+    MOST_BYTES,
+    Guard,
+    Session,
+    Sessions,
+    own_path,
+    user_secret,
+)
 from tests.review.conftest import Site, serving
 
 EVENT = {
@@ -157,6 +170,7 @@ FOREIGN: list[dict[str, str]] = [
     {"sec-fetch-site": "cross-site"},
     {"sec-fetch-site": "same-site"},
     {"sec-fetch-site": "none"},
+    {"sec-fetch-site": ""},
     {"content-type": "text/plain"},
     {"content-type": "application/x-www-form-urlencoded"},
     {"content-type": "multipart/form-data; boundary=x"},
@@ -178,6 +192,90 @@ def test_a_decision_without_an_origin_is_refused(site: Site, client: httpx.Clien
     del client.headers["origin"]
     assert client.post("/api/v1/events", json=EVENT).status_code == 403
     assert not site.reviews.log()
+
+
+def test_a_decision_that_does_not_say_which_page_sends_it_is_refused(
+    site: Site, client: httpx.Client
+) -> None:
+    del client.headers["sec-fetch-site"]  # every browser says so, to a server of its own machine
+    assert client.post("/api/v1/events", json=EVENT).status_code == 403
+    assert not site.reviews.log()
+
+
+def test_over_the_network_browsers_do_not_say_which_page_it_is(site: Site) -> None:
+    def status(host: str, **headers: str) -> int:
+        given = {"host": host, "origin": f"http://{host}", "content-length": "0"} | headers
+        scope = {
+            "type": "http", "method": "POST", "path": "/api/v1/undo", "query_string": b"",
+            "headers": [(n.encode(), v.encode()) for n, v in given.items()],
+        }  # fmt: skip
+        sent: list[Message] = []
+
+        async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+            await PlainTextResponse("")(scope, receive, send)
+
+        async def receive() -> Message:
+            return {"type": "http.request"}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        guard = Guard(inside, site.sessions, frozenset({host}))
+        asyncio.run(guard(scope, receive, send))
+        return int(sent[0]["status"])
+
+    cookie = site.sessions.header(Session("ann")).partition(";")[0]
+    assert status("192.168.1.2:8377", cookie=cookie) == 200
+    foreign = {"cookie": cookie, "sec-fetch-site": "cross-site"}
+    assert status("192.168.1.2:8377", **foreign) == 403
+    for here in ("127.0.0.1:8377", "127.0.0.2:8377", "localhost", "[::1]:8377"):
+        assert status(here, cookie=cookie) == 403
+        assert status(here, cookie=cookie, **{"sec-fetch-site": "same-origin"}) == 200
+
+
+@pytest.mark.parametrize("length", ["0" * 4400, "9" * 4400, "9" * 400])
+def test_a_length_that_is_no_number_of_bytes_is_refused(site: Site, length: str) -> None:
+    cookie = site.sessions.header(Session("ann")).partition(";")[0]
+    host = site.origin.removeprefix("http://")
+    answer = raw(
+        site,
+        f"POST /api/v1/undo HTTP/1.1\nHost: {host}\nOrigin: {site.origin}\nSec-Fetch-Site: same-origin\n"
+        f"Cookie: {cookie}\nContent-Type: application/json\nContent-Length: {length}\nConnection: close\n\n",
+    )
+    assert 400 <= int(answer.split()[1]) < 500, answer[:200]
+
+
+def test_a_request_to_two_hosts_is_refused(site: Site) -> None:
+    cookie = site.sessions.header(Session("ann")).partition(";")[0]
+    host = site.origin.removeprefix("http://")
+
+    def answer(*hosts: str) -> bytes:
+        lines = "".join(f"Host: {each}\n" for each in hosts)
+        return raw(
+            site,
+            f"GET /api/v1/session HTTP/1.1\n{lines}Cookie: {cookie}\nConnection: close\n\n",
+        )
+
+    assert answer(host).startswith(b"HTTP/1.1 200")
+    assert 400 <= int(answer(host, "evil.example").split()[1]) < 500
+    assert 400 <= int(answer("evil.example", host).split()[1]) < 500
+
+
+def test_no_answer_says_in_which_folder_the_files_lie(place: Path) -> None:
+    with serving(place) as site:
+        client = site.client()
+        with Reviews(site.reviews.path, read_only=True) as kept:
+            site.desk.reviews, writable = kept, site.desk.reviews
+            answer = client.post("/api/v1/events", json=EVENT)
+            site.desk.reviews = writable
+    assert answer.status_code == 400
+    assert answer.json()["detail"].endswith(" made.reviews.sqlite is open for reading only")
+
+
+def test_a_place_that_no_queue_has_is_refused(client: httpx.Client) -> None:
+    for number in ("-1", "9" * 20, "9" * 400):
+        assert client.get(f"/queues/{'0' * 32}/items/{number}").status_code == 422
+    assert client.get(f"/queues/{'0' * 32}/items/7").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -257,6 +355,8 @@ def test_no_path_reaches_a_file_that_is_not_ours(
         ("/x\r\nSet-Cookie: a=b", "/"),
         ("/\x00", "/"),
         ("///evil.example", "/"),
+        ("//[", "/"),
+        ("/[", "/["),
     ],
 )
 def test_the_way_in_leads_to_this_server_only(wanted: str, gets: str) -> None:
@@ -268,6 +368,24 @@ def test_the_way_in_goes_on_to_a_deep_link(site: Site) -> None:
     assert answer.headers["location"] == "/"
     answer = httpx.get(f"{site.entrance()}&next=%2Fcatalogue%3Fq%3Dx")
     assert answer.headers["location"] == "/catalogue?q=x"
+
+
+def test_a_way_on_that_is_no_address_does_not_use_the_token_up_for_nothing(site: Site) -> None:
+    answer = httpx.get(f"{site.entrance()}&next=//[")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert "set-cookie" in answer.headers
+
+
+def test_an_address_that_was_used_lets_the_same_browser_on(
+    site: Site, client: httpx.Client
+) -> None:
+    used = site.entrance()
+    assert client.get(used).status_code == 303
+    again = client.get(f"{used}&next=%2Fqueues%3Fa%3Db")
+    assert (again.status_code, again.headers["location"]) == (303, "/queues?a=b")
+    stranger = httpx.get(f"{used}&next=%2Fqueues%3Fa%3Db")
+    assert stranger.status_code == 403
+    assert "href='/queues?a=b'" in stranger.text
 
 
 def test_a_refused_link_can_be_followed_from_our_own_page(site: Site) -> None:
@@ -304,3 +422,38 @@ def test_the_secret_is_kept_and_is_the_users_own(tmp_path: Path) -> None:
     assert user_secret(tmp_path / "a" / "b") == secret
     assert user_secret(tmp_path / "other") != secret
     assert (tmp_path / "a" / "b" / "review-secret").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("left", ["", "x" * 31, "\xff" * 40])
+def test_a_secret_that_was_cut_short_is_made_again(tmp_path: Path, left: str) -> None:
+    path = tmp_path / "review-secret"
+    path.write_bytes(left.encode("latin-1"))
+    path.chmod(0o600)
+    secret = user_secret(tmp_path)
+    assert len(secret) >= 40
+    assert user_secret(tmp_path) == secret == path.read_text()
+    forged = Sessions("", "place", "mallory")
+    cookie = forged.header(Session("mallory")).partition(";")[0]
+    assert Sessions(secret, "place", "ann").read(cookie) is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such modes")
+def test_a_secret_that_others_could_read_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "review-secret"
+    path.write_text("y" * 43)
+    path.chmod(0o644)
+    assert user_secret(tmp_path) != "y" * 43
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_servers_that_start_together_have_one_secret(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda _: user_secret(tmp_path), range(16)))
+    assert made == {(tmp_path / "review-secret").read_text()}
+    assert [each.name for each in tmp_path.iterdir()] == ["review-secret"]
+
+
+def test_a_secret_that_cannot_be_kept_is_said_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(ConfigError, match="cannot keep the secret of the review page"):
+        user_secret(tmp_path / "taken")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,16 @@ from neuroexplain.catalogue.storage import codec
 from neuroexplain.catalogue.storage.rows import add_one
 from neuroexplain.errors import CatalogueError
 from neuroexplain.records import NeuronId
-from neuroexplain.reviewed import Event, Judged, Judgement, Target, Undone
+from neuroexplain.reviewed import (
+    DECIDING,
+    Event,
+    Judged,
+    Judgement,
+    Seen,
+    Target,
+    Undoing,
+    Undone,
+)
 
 COUNTS = """e.kind <> 'undo' AND NOT EXISTS (
     SELECT 1 FROM event u WHERE u.undoes = e.uuid AND u.reviewer = e.reviewer
@@ -52,8 +62,8 @@ def add(connection: Connection, event: Event) -> Event:
     Its time is put behind that of all that the reviewer did before, where a clock was set back meanwhile.
 
     Raises:
-        CatalogueError: it says nothing that it may, takes back what another reviewer did or what is not there, or has
-            the uuid of something else.
+        CatalogueError: it says nothing that it may, takes back what another reviewer did, what is taken back already or
+            what is not there, or has the uuid of something else.
     """
     check(event)
     known = find(connection, event.uuid)
@@ -63,7 +73,7 @@ def add(connection: Connection, event: Event) -> Event:
             raise other_content(event)
         return known
     if isinstance(event.data, Undone):
-        _check_undo(find(connection, event.data.event), event)
+        _check_undo(connection, event.data.event, event)
     last: int | None = connection.execute(
         text("SELECT max(at_ms) FROM event WHERE reviewer = :reviewer"),
         {"reviewer": event.reviewer},
@@ -145,7 +155,8 @@ def check_target(target: Target) -> None:
         raise CatalogueError(f"the hash of the explanation of {target.neuron} is not its text's")
 
 
-def _check_undo(undone: Event | None, event: Event) -> None:
+def _check_undo(connection: Connection, uuid: str, event: Event) -> None:
+    undone = find(connection, uuid)
     if undone is None:
         raise CatalogueError("there is no event to take back; it may be in another file of reviews")
     if undone.reviewer != event.reviewer:
@@ -154,6 +165,8 @@ def _check_undo(undone: Event | None, event: Event) -> None:
         )
     if isinstance(undone.data, Undone):
         raise CatalogueError("what was taken back stays so; decide again instead")
+    if not counting(connection, "e.uuid = :uuid", {"uuid": uuid}):
+        raise CatalogueError("that is taken back already")
 
 
 def find(connection: Connection, uuid: str) -> Event | None:
@@ -218,13 +231,53 @@ def _event(row: Any) -> Event:
     )
 
 
-def newest(connection: Connection, reviewer: str, queue: str | None) -> Event | None:
-    """The last event of a reviewer that counts; of one queue where it is given."""
+def newest(
+    connection: Connection,
+    reviewer: str,
+    queue: str | None = None,
+    *,
+    uuid: str | None = None,
+    kinds: Sequence[str] = (),
+) -> Event | None:
+    """The last event of a reviewer that counts; of one queue, of a name, or of some kinds where they are given."""
     where, values = "e.reviewer = :reviewer", {"reviewer": reviewer}
-    if queue is not None:
-        where, values = f"{where} AND e.queue = :queue", values | {"queue": queue}
+    for name, value in (("queue", queue), ("uuid", uuid)):
+        if value is not None:
+            where, values = f"{where} AND e.{name} = :{name}", values | {name: value}
+    if kinds:
+        where = f"{where} AND e.kind IN (SELECT value FROM json_each(:kinds))"
+        values = values | {"kinds": json.dumps(kinds)}
     found = counting(connection, where, values, limit=1, end="e.at_ms DESC, e.uuid DESC")
     return found[0] if found else None
+
+
+def take_back(
+    connection: Connection, reviewer: str, wanted: Undoing, *, at: str, seen: Seen
+) -> Event | None:
+    """Take back what a reviewer decided, and return it; None where there is nothing to take back.
+
+    One that is sent again, by its uuid, takes back nothing more. Needs a transaction that holds the write lock: what is
+    newest is looked up in it, so that two at once take back two.
+
+    Raises:
+        CatalogueError: there is something else under its uuid.
+    """
+    known = find(connection, wanted.uuid)
+    if known is not None:
+        if known.reviewer != reviewer or not isinstance(known.data, Undone):
+            raise CatalogueError(
+                f"event {wanted.uuid} is there already and says something else; "
+                "every event needs a uuid of its own"
+            )
+        return find(connection, known.data.event)
+    kinds = tuple(DECIDING.values()) + (() if wanted.queue is None else ("skip", "own"))
+    undone = newest(connection, reviewer, wanted.queue, uuid=wanted.event, kinds=kinds)
+    if undone is not None:
+        event = replace(
+            undone, uuid=wanted.uuid, data=Undone(undone.uuid), at=at, seconds=None, seen=seen
+        )
+        add(connection, event)
+    return undone
 
 
 _JUDGEMENTS = f"""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 from sqlalchemy import Connection, text
 
@@ -25,8 +25,28 @@ _ITEM = """
 """
 
 
-def make(connection: Connection, queue: Queue, items: Sequence[QueueItem]) -> Queue:
+def target_rows(connection: Connection, targets: Iterable[Target]) -> dict[Target, int]:
+    """Rows of targets, made where there are none. Needs a transaction that holds the write lock."""
+    rows = {}
+    for target in targets:
+        check_target(target)
+        rows[target] = target_id(connection, target)
+    return rows
+
+
+def make(
+    connection: Connection,
+    queue: Queue,
+    items: Sequence[QueueItem],
+    rows: Mapping[Target, int] | None = None,
+) -> Queue:
     """Write a queue with its items, unless it is there. Needs a transaction that holds the write lock.
+
+    Args:
+        connection: to the file of reviews.
+        queue: with its strata.
+        items: with their places.
+        rows: of all their targets, by `target_rows`; looked up here where they are missing.
 
     Raises:
         CatalogueError: it has no items.
@@ -49,19 +69,19 @@ def make(connection: Connection, queue: Queue, items: Sequence[QueueItem]) -> Qu
             for n, stratum in enumerate(queue.strata)
         ],
     )
-    add(connection, tables.QueueItem, [_row(connection, number, item) for item in items])
+    if rows is None:
+        both = (target for item in items for target in (item.target, item.other))
+        rows = target_rows(connection, {target for target in both if target is not None})
+    add(connection, tables.QueueItem, [_row(rows, number, item) for item in items])
     return of(connection, queue.uuid)
 
 
-def _row(connection: Connection, queue_id: int, item: QueueItem) -> dict[str, Any]:
-    for target in (item.target, item.other):
-        if target is not None:
-            check_target(target)
+def _row(rows: Mapping[Target, int], queue_id: int, item: QueueItem) -> dict[str, Any]:
     return {
         "queue_id": queue_id,
         "position": item.position,
-        "target_id": target_id(connection, item.target),
-        "other_id": None if item.other is None else target_id(connection, item.other),
+        "target_id": rows[item.target],
+        "other_id": None if item.other is None else rows[item.other],
         "stratum": item.stratum,
         "weight": item.weight,
         "shared": int(item.shared),
@@ -191,26 +211,51 @@ def coming(
     return [_item(row, again=bool(row.again)) for row in rows]
 
 
-_BLIND = """
-    SELECT EXISTS (
-        SELECT 1 FROM target t JOIN queue_item i ON i.target_id = t.id JOIN queue q ON q.id = i.queue_id
-        WHERE t.subject = :subject AND t.layer = :layer AND t.idx = :idx AND t.polarity = :polarity
-            AND q.blind <> 'none'
-            AND EXISTS (SELECT 1 FROM dealt d WHERE d.queue_id = q.id AND d.reviewer = :reviewer)
-            AND NOT EXISTS (
-                SELECT 1 FROM event e
-                WHERE e.queue = q.uuid AND e.position = i.position AND (e.reviewer = :reviewer OR i.shared = 0)
-                    AND e.kind IN ('verdict', 'preference', 'simulation', 'adjudication') AND {counts}
-            )
-    )
+_BEGUN = """
+    SELECT q.id FROM queue q WHERE {which} AND q.uuid <> :besides
+        AND EXISTS (SELECT 1 FROM dealt d WHERE d.queue_id = q.id AND d.reviewer = :reviewer)
+"""
+_WAITING = """
+    SELECT DISTINCT t.subject, t.layer, t.idx, t.polarity
+    FROM json_each(:neurons) AS n CROSS JOIN target t
+    CROSS JOIN queue_item i ON i.target_id = t.id CROSS JOIN queue q ON q.id = i.queue_id
+    WHERE t.subject = n.value ->> 0 AND t.layer = n.value ->> 1
+        AND t.idx = n.value ->> 2 AND t.polarity = n.value ->> 3
+        AND q.id IN (SELECT value FROM json_each(:begun))
+        AND NOT EXISTS (
+            SELECT 1 FROM event e
+            WHERE e.queue = q.uuid AND e.position = i.position AND (e.reviewer = :reviewer OR i.shared = 0)
+                AND e.kind = CASE q.mode WHEN 'pairwise' THEN 'preference' ELSE q.mode END AND {counts}
+        )
 """.replace("{counts}", COUNTS)
+_WHICH = {"blind": "q.blind <> 'none'", "marking": "q.mode = 'simulation'"}
+Waiting = Literal["blind", "marking"]
+"""Queues that hide something until an item is decided: how explanations do, or what neurons do on held-out spans."""
 
 
-def is_blind(connection: Connection, neuron: NeuronId, reviewer: str) -> bool:
-    """Whether a reviewer has begun a blind queue in which an item about a neuron may still come to them."""
-    place = {"subject": neuron.subject, "layer": neuron.layer, "idx": neuron.index}
-    values = place | {"polarity": neuron.polarity, "reviewer": reviewer}
-    return bool(connection.execute(text(_BLIND), values).scalar())
+def waiting_among(
+    connection: Connection,
+    which: Waiting,
+    neurons: Iterable[NeuronId],
+    reviewer: str,
+    besides: str = "",
+) -> set[NeuronId]:
+    """Neurons about which an item may still come to a reviewer from a queue that they have begun.
+
+    Args:
+        connection: in a transaction.
+        which: kind of the queues.
+        neurons: any number; they cost nothing where no such queue was begun.
+        reviewer: for whom.
+        besides: a queue that does not count.
+    """
+    values = {"reviewer": reviewer, "besides": besides}
+    begun = connection.execute(text(_BEGUN.format(which=_WHICH[which])), values).scalars().all()
+    if not begun:
+        return set()
+    named = [(n.subject, n.layer, n.index, n.polarity) for n in neurons]
+    values |= {"neurons": json.dumps(named), "begun": json.dumps(list(begun))}
+    return {NeuronId(*row) for row in connection.execute(text(_WAITING), values)}
 
 
 def are_dealt(

@@ -23,8 +23,13 @@ from neuroexplain.reviewed import (
     Queue,
     QueueItem,
     SavedQuery,
+    Seen,
     Target,
+    Undoing,
 )
+
+_AT_ONCE = 200
+"""Explanations of a new queue that are written together."""
 
 
 def reviews_path(catalogue: str | Path | Place | None) -> Path:
@@ -74,11 +79,22 @@ class Reviews:
         """Write what a reviewer does now to the log; what is there already, by its uuid, is only returned.
 
         Raises:
-            CatalogueError: it says nothing that it may, takes back what another reviewer did or what is not there, or
-                has the uuid of something else.
+            CatalogueError: it says nothing that it may, takes back what another reviewer did, what is taken back already
+                or what is not there, or has the uuid of something else.
         """
         with self._database.writing() as connection:
             return events.add(connection, event)
+
+    def take_back(self, reviewer: str, wanted: Undoing, *, at: str, seen: Seen) -> Event | None:
+        """Take back what a reviewer decided, and return it; None where there is nothing to take back.
+
+        One that is sent again, by its uuid, takes back nothing more.
+
+        Raises:
+            CatalogueError: there is something else under its uuid.
+        """
+        with self._database.writing() as connection:
+            return events.take_back(connection, reviewer, wanted, at=at, seen=seen)
 
     def event(self, uuid: str) -> Event | None:
         """The event of a name, whether it counts or not."""
@@ -165,11 +181,19 @@ class Reviews:
     def make_queue(self, queue: Queue, items: Sequence[QueueItem]) -> Queue:
         """Write a queue with its items, unless one of its uuid is there.
 
+        Decisions get their turn meanwhile: what takes long is written before, some at a time.
+
         Raises:
             CatalogueError: it has no items.
         """
+        both = (target for item in items for target in (item.target, item.other))
+        targets = list(dict.fromkeys(target for target in both if target is not None))
+        rows: dict[Target, int] = {}
+        for start in range(0, len(targets), _AT_ONCE):
+            with self._database.writing() as connection:
+                rows |= queues.target_rows(connection, targets[start : start + _AT_ONCE])
         with self._database.writing() as connection:
-            return queues.make(connection, queue, items)
+            return queues.make(connection, queue, items, rows)
 
     def queues(self) -> list[Queue]:
         """All queues, the newest first."""
@@ -207,10 +231,26 @@ class Reviews:
             queues.deal(connection, queue, reviewer, [item.position for item in found])
             return found
 
-    def is_blind(self, neuron: NeuronId, reviewer: str) -> bool:
-        """Whether an item about a neuron lies before a reviewer from a queue that hides scores until it is decided."""
+    def is_blind(self, neuron: NeuronId, reviewer: str, *, besides: str = "") -> bool:
+        """Whether an item about a neuron lies before a reviewer from a queue that hides scores until it is decided.
+
+        Args:
+            neuron: which.
+            reviewer: who.
+            besides: UUID of a queue that does not count.
+        """
         with self._database.reading() as connection:
-            return queues.is_blind(connection, neuron, reviewer)
+            return bool(queues.waiting_among(connection, "blind", [neuron], reviewer, besides))
+
+    def blind_among(self, neurons: Iterable[NeuronId], reviewer: str) -> set[NeuronId]:
+        """Those of some neurons for which `is_blind` holds, by one statement."""
+        with self._database.reading() as connection:
+            return queues.waiting_among(connection, "blind", neurons, reviewer)
+
+    def is_marking(self, neuron: NeuronId, reviewer: str) -> bool:
+        """Whether a reviewer is yet to mark where a neuron fires, in a queue that they have begun."""
+        with self._database.reading() as connection:
+            return bool(queues.waiting_among(connection, "marking", [neuron], reviewer))
 
     def progress(self, queue: Queue, reviewer: str) -> Progress:
         """How far a reviewer is in a queue."""
@@ -274,8 +314,9 @@ class Reviews:
         Raises:
             ExchangeError: a line is of no use, or says something else under a uuid that is here; with its number.
         """
+        given = list(exchange.read(file, name))  # whoever writes the lines may take their time
         with self._database.writing() as connection:
-            return merging.take(connection, exchange.read(file, name))
+            return merging.take(connection, given)
 
     def take(self, other: Reviews) -> Taken:
         """Add what another file of reviews has and this one lacks; all of it, or nothing.

@@ -106,8 +106,9 @@ class FrameStore(StoreFile):
             CatalogueError: the time was up.
         """
         frame = self._whole(seconds)
+        # By the frame itself: the catalogue may have changed since it was read, and then these go with no other.
         scores = self._recall.once(
-            ("scores", measure), lambda: self.values_of(frame, measure, seconds=seconds)
+            ("scores", measure, frame), lambda: self.values_of(frame, measure, seconds=seconds)
         )
         return comparing.beside(frame, scores, first, second)
 

@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from neuroexplain.appraising import Agreement, Appraisal, agreement, appraise
 from neuroexplain.review.api.events import Uuid
 from neuroexplain.review.desk import AtDesk, By
-from neuroexplain.review.views.appraised import concealed
+from neuroexplain.review.views.appraised import concealed, is_under_way, whole
 
 router = APIRouter(tags=["appraisal"])
 
@@ -31,12 +31,14 @@ for record in (Appraisal, Agreement):
 
 
 @router.get("/appraisal")
-def read_appraisal(desk: AtDesk, queue: Uuid | None = None) -> Appraisal:
+def read_appraisal(desk: AtDesk, reviewer: By, queue: Uuid | None = None) -> Appraisal:
     """Shares correct, calibration of every score, win rates, time per decision and people as simulators.
 
-    Of one queue, or of everything that was judged. A number that is undefined is null, with the reason beside it.
+    Of one queue, or of everything that was judged. A number that is undefined is null, with the reason beside it. Of a
+    blind queue that the asker has not finished there are no parts by method, layer and score.
     """
-    return appraise(desk.catalogue, desk.reviews, queue)
+    found = appraise(desk.catalogue, desk.reviews, queue)
+    return whole(found) if is_under_way(desk, queue, reviewer) else found
 
 
 @router.get("/agreement")

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from neuroexplain.agreement.estimates import Estimate
 from neuroexplain.review.comparing import Comparison, Sort, compare
-from neuroexplain.review.desk import AtDesk
+from neuroexplain.review.desk import AtDesk, By
+from neuroexplain.review.sparing import spared_pairs
 
 router = APIRouter(tags=["comparison"])
 Side = Annotated[str, Query(max_length=300, description="`explainer`, `explainer, llm` or `run N`")]
@@ -52,16 +53,19 @@ class ComparisonOut(BaseModel):
     chosen: dict[str, int]
     """By reviewers, in pairs: first, second, tie."""
     pairs: list[PairOut]
+    hidden: int
+    """Pairs of this page that are left out, for they wait for the reviewer in a blind queue."""
     next: int | None
 
     @classmethod
-    def of(cls, found: Comparison) -> ComparisonOut:
+    def of(cls, found: Comparison, hidden: int) -> ComparisonOut:
         """As it is shown."""
         own = found.differences
         names = ("first", "second", "measure", "common", "only_first", "only_second", "next")
         given: dict[str, Any] = {name: getattr(found, name) for name in names}
         return cls(
             **given,
+            hidden=hidden,
             scored=own.n,
             mean_difference=own.mean,
             median_difference=own.median,
@@ -89,6 +93,7 @@ class ComparisonOut(BaseModel):
 @router.get("/comparison")
 def comparison(
     desk: AtDesk,
+    reviewer: By,
     first: Side,
     second: Side,
     measure: Measure = "correlation",
@@ -97,15 +102,14 @@ def comparison(
     limit: Annotated[int, Query(ge=1, le=500)] = 25,
 ) -> ComparisonOut:
     """Which of two explains neurons better by one measure, on those that both explain, and the pairs by their difference."""
-    return ComparisonOut.of(
-        compare(
-            desk.catalogue,
-            desk.reviews,
-            first,
-            second,
-            measure,
-            sort=sort,
-            after=after,
-            limit=limit,
-        )
+    found = compare(
+        desk.catalogue,
+        desk.reviews,
+        first,
+        second,
+        measure,
+        sort=sort,
+        after=after,
+        limit=limit,
     )
+    return ComparisonOut.of(*spared_pairs(desk, found, reviewer))

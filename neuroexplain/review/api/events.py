@@ -12,12 +12,12 @@ from neuroexplain import reviewed
 from neuroexplain.records import NeuronId
 from neuroexplain.review.desk import AtDesk, By, Desk
 from neuroexplain.review.items import item_at
+from neuroexplain.review.ruling import answer_hidden, check_said, seen_by
 from neuroexplain.reviewed import (
-    Blind,
     Confidence,
     Event,
+    Seen,
     Target,
-    Undone,
     Verdict,
     Winner,
 )
@@ -85,7 +85,6 @@ class EventIn(BaseModel):
     queue: Uuid | None = None
     position: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     seconds: Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)] | None = None
-    blind: Blind = "none"
     said: Annotated[
         JudgedIn | SkippedIn | PreferredIn | WrittenIn | AdjudicatedIn, Field(discriminator="kind")
     ]
@@ -99,7 +98,8 @@ class EventOut(BaseModel):
     kind: str
     reviewer: str
     neuron: str
-    text: str
+    text: str | None
+    """Null while it is hidden from the reviewer."""
     other: str | None
     queue: str | None
     position: int | None
@@ -108,16 +108,17 @@ class EventOut(BaseModel):
     at: str
 
     @classmethod
-    def of(cls, event: Event) -> EventOut:
-        """As it is shown."""
+    def of(cls, event: Event, desk: Desk) -> EventOut:
+        """As it is shown to whoever did it."""
+        hidden = answer_hidden(desk, event)
         return cls(
             number=event.number,
             uuid=event.uuid,
             kind=event.kind,
             reviewer=event.reviewer,
             neuron=str(event.target.neuron),
-            text=event.target.text,
-            other=None if event.other is None else event.other.text,
+            text=None if hidden else event.target.text,
+            other=None if hidden or event.other is None else event.other.text,
             queue=event.queue,
             position=event.position,
             seconds=event.seconds,
@@ -131,6 +132,7 @@ def add_event(given: EventIn, desk: AtDesk, reviewer: By) -> EventOut:
     """Write a decision to the log; one that is sent again, by its uuid, is written once."""
     check_writable(desk)
     target, other = about(desk, given.target, given.queue, given.position)
+    seen = ruled(desk, given.uuid, given.queue, given.position, given.said.kind, target, reviewer)
     said = given.said.model_dump(exclude={"kind"})
     if "tags" in said:
         said["tags"] = tuple(said["tags"])
@@ -144,11 +146,11 @@ def add_event(given: EventIn, desk: AtDesk, reviewer: By) -> EventOut:
         queue=given.queue,
         position=given.position,
         seconds=given.seconds,
-        seen=reviewed.Seen(blind=given.blind, version=desk.version),
+        seen=seen,
     )
     added = desk.reviews.add(event)
     desk.mirror.wake([added.target])
-    return EventOut.of(added)
+    return EventOut.of(added, desk)
 
 
 def check_writable(desk: Desk) -> None:
@@ -162,35 +164,22 @@ class UndoIn(BaseModel):
 
     uuid: Uuid
     queue: Uuid | None = None
-    """In this queue only."""
+    """In this queue only, where skipping and an explanation of one's own can be taken back too."""
+    event: Uuid | None = None
+    """The one that is meant, whatever was decided since."""
 
 
 @router.post("/undo", status_code=201)
 def undo(given: UndoIn, desk: AtDesk, reviewer: By) -> EventOut:
-    """Take back the newest decision, and say which that was."""
+    """Take back a decision, and say which that was; one that is sent again, by its uuid, takes back nothing more."""
     check_writable(desk)
-    before = desk.reviews.event(given.uuid)
-    if before is not None and isinstance(before.data, Undone):
-        undone = desk.reviews.event(before.data.event)
-    else:
-        undone = desk.reviews.newest(reviewer, given.queue)
+    wanted = reviewed.Undoing(given.uuid, given.queue, given.event)
+    seen = reviewed.Seen(version=desk.version)
+    undone = desk.reviews.take_back(reviewer, wanted, at=now(), seen=seen)
     if undone is None:
         raise HTTPException(409, "there is nothing to take back")
-    desk.reviews.add(
-        Event(
-            uuid=given.uuid,
-            reviewer=reviewer,
-            target=undone.target,
-            data=Undone(undone.uuid),
-            at=now(),
-            other=undone.other,
-            queue=undone.queue,
-            position=undone.position,
-            seen=reviewed.Seen(version=desk.version),
-        )
-    )
     desk.mirror.wake([undone.target])
-    return EventOut.of(undone)
+    return EventOut.of(undone, desk)
 
 
 def about(
@@ -211,6 +200,26 @@ def about(
     if given is None:
         raise HTTPException(422, "target: give it, or the queue and the position")
     return _target(given), None
+
+
+def ruled(
+    desk: Desk,
+    uuid: str,
+    queue: str | None,
+    position: int | None,
+    kind: str,
+    target: Target,
+    reviewer: str,
+) -> Seen:
+    """What the reviewer saw; see `ruling`.
+
+    Raises:
+        HTTPException: the queue does not ask for that. What is in the log already may be sent again.
+    """
+    found = None if queue is None else desk.reviews.queue(queue)
+    if found is not None and position is not None and desk.reviews.event(uuid) is None:
+        check_said(desk, found, position, kind, reviewer)
+    return seen_by(desk, found, target, reviewer)
 
 
 def _target(given: TargetIn) -> Target:

@@ -25,18 +25,22 @@ def related(
     hidden = viewed(desk, neuron, reviewer, reveal=reveal).hidden
     if hidden and by == "text":
         return Relatives(by, "", None, (), "its explanations wait in a blind queue")
-    return relatives(desk, neuron, by)
+    return relatives(desk, neuron, by, reviewer)
 
 
 @router.get("/neurons/{address:path}")
 def neuron(address: str, desk: AtDesk, reviewer: By, reveal: bool = False) -> dict[str, Any]:
-    """The object of `show --json`, with `judgements`; `hidden` says that explanations wait in a blind queue."""
+    """The object of `show --json`, with `judgements`; `hidden` says that explanations wait in a blind queue.
+
+    `marking` says that spans of the test split are left out, for the reviewer is yet to mark where the neuron fires.
+    """
     found = NeuronId.parse(address)
     view = viewed(desk, found, reviewer, reveal=reveal)
     judgements = [] if view.hidden else desk.reviews.judgements(neurons=[found])
     return {
         **view.shown,
         "hidden": view.hidden,
+        "marking": view.marking,
         "judgements": [
             {**asdict(j), "target": {"neuron": str(found), "text": j.target.text}}
             for j in judgements

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 
 from neuroexplain.catalogue import Reviews
+from neuroexplain.errors import AbsentError, ConfigError
 from neuroexplain.queueing import Plan, plan
 from neuroexplain.queueing.plans import (
     MOST,
@@ -70,11 +72,14 @@ class PlanIn(BaseModel):
     between: Between = Field("methods", description="Of disagreement: who differs.")
     measures: list[Choice] = Field([], max_length=2, description="Of judges that differ: two.")
     above: float = Field(0.4, ge=-1, le=1, description="Of disagreement: what a high score is.")
+    uuid: Uuid | None = Field(
+        None, description="Of the queue, made by the client: what is asked twice is made once."
+    )
     queue: Uuid | None = Field(None, description="Of adjudication: the queue; all where missing.")
 
     def plan(self) -> Plan:
         """As queues are drawn by."""
-        given = self.model_dump()
+        given = self.model_dump(exclude={"uuid"})
         lists = {n: tuple(given[n]) for n in ("strata", "methods", "measures")}
         return Plan(**(given | lists))
 
@@ -124,8 +129,26 @@ class QueueOut(BaseModel):
 def make_queue(given: PlanIn, desk: AtDesk, reviewer: Reviewer) -> QueueOut:
     """Draw a queue and write it, with all of its items; it does not change afterwards."""
     check_writable(desk)
-    drawn = plan(desk.catalogue, desk.reviews, given.plan(), by=reviewer, find=desk.finder.find)
-    return QueueOut.of(desk.reviews, desk.reviews.make_queue(*drawn), reviewer)
+    wanted = given.plan()
+    made = None if given.uuid is None else _made(desk, given.uuid)
+    if made is None:
+        queue, items = plan(
+            desk.catalogue, desk.reviews, wanted, by=reviewer, find=desk.finder.find
+        )
+        named = replace(queue, uuid=given.uuid or queue.uuid)
+        made = desk.reviews.make_queue(named, items)
+    asked = {"made_by": reviewer} | wanted.to_json()
+    is_so = {"made_by": made.made_by} | dict(made.plan)
+    if any(is_so.get(key) != value for key, value in asked.items()):
+        raise ConfigError(f"queue {made.uuid} is there already, and of another plan or reviewer")
+    return QueueOut.of(desk.reviews, made, reviewer)
+
+
+def _made(desk: Desk, uuid: str) -> Queue | None:
+    try:
+        return desk.reviews.queue(uuid)
+    except AbsentError:
+        return None
 
 
 @router.get("/queues")

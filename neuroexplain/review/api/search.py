@@ -11,8 +11,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from neuroexplain.catalogue import SearchResult
-from neuroexplain.review.desk import AtDesk, Desk
+from neuroexplain.review.desk import AtDesk, By, Desk
 from neuroexplain.review.downloads import MOST, as_csv, as_jsonl, pages
+from neuroexplain.review.sparing import spared_find
 
 router = APIRouter(tags=["search"])
 MOST_ROWS = 1_000
@@ -28,6 +29,7 @@ Written = Callable[[Iterator[SearchResult]], Iterator[str]]
 @router.get("/search")
 def search(
     desk: AtDesk,
+    reviewer: By,
     q: Text = "",
     after: Place = None,
     limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 50,
@@ -35,9 +37,9 @@ def search(
 ) -> SearchResult:
     """Explanations that a query finds, a page at a time; with `facets`, also what all of them have in common.
 
-    `cut` says what may be missing because the time was up.
+    `cut` says what may be missing, because the time was up or because it waits for the reviewer in a blind queue.
     """
-    found = desk.finder.find(q, limit=limit, after=after, count=True)
+    found = spared_find(desk, reviewer)(q, limit=limit, after=after, count=True)
     if not facets:
         return found
     counted = desk.finder.facets(q)
@@ -46,19 +48,21 @@ def search(
 
 
 @router.get("/search.csv", response_class=StreamingResponse, responses=FILES)
-def search_csv(desk: AtDesk, q: Text = "") -> StreamingResponse:
+def search_csv(desk: AtDesk, reviewer: By, q: Text = "") -> StreamingResponse:
     """The result as CSV. Texts that a spreadsheet would take for a formula begin with an apostrophe."""
-    return _file(desk, q, as_csv, "csv", "text/csv")
+    return _file(desk, reviewer, q, as_csv, "csv", "text/csv")
 
 
 @router.get("/search.jsonl", response_class=StreamingResponse, responses=FILES)
-def search_jsonl(desk: AtDesk, q: Text = "") -> StreamingResponse:
+def search_jsonl(desk: AtDesk, reviewer: By, q: Text = "") -> StreamingResponse:
     """The result as JSON Lines."""
-    return _file(desk, q, as_jsonl, "jsonl", "application/jsonl")
+    return _file(desk, reviewer, q, as_jsonl, "jsonl", "application/jsonl")
 
 
-def _file(desk: Desk, q: str, written: Written, ending: str, kind: str) -> StreamingResponse:
-    found = pages(desk.finder.find, q)
+def _file(
+    desk: Desk, reviewer: str, q: str, written: Written, ending: str, kind: str
+) -> StreamingResponse:
+    found = pages(spared_find(desk, reviewer), q)
     first = next(found)  # what is wrong with the query is an error, not a file
     headers = {
         "Content-Disposition": f'attachment; filename="search.{ending}"',

@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 
-from neuroexplain import reviewed
 from neuroexplain.review.api.events import (
     EventOut,
     TargetIn,
@@ -17,10 +16,11 @@ from neuroexplain.review.api.events import (
     about,
     check_writable,
     now,
+    ruled,
 )
 from neuroexplain.review.desk import AtDesk, By
 from neuroexplain.review.marking import outcome
-from neuroexplain.reviewed import Blind, Event, MarkedSpan, Simulated
+from neuroexplain.reviewed import Event, MarkedSpan, Simulated
 
 router = APIRouter(tags=["simulations"])
 Place = Annotated[int, Field(ge=0, lt=2**31)]
@@ -47,7 +47,6 @@ class SimulationIn(BaseModel):
     queue: Uuid | None = None
     position: Place | None = None
     seconds: Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)] | None = None
-    blind: Blind = "none"
 
 
 class BesideOut(BaseModel):
@@ -74,7 +73,8 @@ class SimulationOut(BaseModel):
     beside: list[BesideOut]
     """Empty while another item about the neuron waits for this reviewer in a blind queue."""
     real: list[list[int]]
-    """What the neuron does, as levels: of each marked span, by token; empty where it never fires."""
+    """What the neuron does, as levels: of each marked span, by token; empty where it never fires, and
+    while another item about it is yet to be marked by this reviewer."""
 
 
 @router.post("/simulations", status_code=201)
@@ -90,6 +90,7 @@ def add_simulation(given: SimulationIn, desk: AtDesk, reviewer: By) -> Simulatio
     else:
         target, _ = about(desk, named, given.queue, given.position)
         marked = tuple(MarkedSpan(s.document, s.start, tuple(s.levels)) for s in given.spans)
+    seen = ruled(desk, given.uuid, given.queue, given.position, "simulation", target, reviewer)
     found = outcome(desk, target, marked)
     event = desk.reviews.add(
         Event(
@@ -101,18 +102,19 @@ def add_simulation(given: SimulationIn, desk: AtDesk, reviewer: By) -> Simulatio
             queue=given.queue,
             position=given.position,
             seconds=given.seconds,
-            seen=reviewed.Seen(blind=given.blind, version=desk.version),
+            seen=seen,
         )
     )
     own = found.simulated
     hidden = desk.reviews.is_blind(target.neuron, reviewer)
+    marking = desk.reviews.is_marking(target.neuron, reviewer)
     return SimulationOut(
-        event=EventOut.of(event),
+        event=EventOut.of(event, desk),
         scorer=own.scorer,
         value=own.value,
         reason=own.reason,
         ci_low=own.ci_low,
         ci_high=own.ci_high,
         beside=[] if hidden else [BesideOut(**asdict(each)) for each in found.beside],
-        real=[list(levels) for levels in found.real],
+        real=[] if marking else [list(levels) for levels in found.real],
     )

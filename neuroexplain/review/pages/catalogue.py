@@ -19,6 +19,7 @@ from neuroexplain.review.desk import AtDesk, By, Desk
 from neuroexplain.review.narrowing import page_of, parsed
 from neuroexplain.review.pages.neuron import link
 from neuroexplain.review.rendering import page
+from neuroexplain.review.sparing import spared_find
 from neuroexplain.review.views import results
 
 router = APIRouter()
@@ -53,7 +54,7 @@ def catalogue(
     try:
         query = parsed(q)
         limit = min(query.limit or ROWS, MOST_ROWS)
-        found = desk.finder.find(q, limit=limit, after=after)
+        found = spared_find(desk, reviewer)(q, limit=limit, after=after)
     except (QueryError, CatalogueError) as error:
         column = error.column if isinstance(error, QueryError) else None
         pointed = () if column is None else pointer(q, column).splitlines()
@@ -66,7 +67,7 @@ def catalogue(
         "catalogue.html.jinja",
         **shown,
         error=None,
-        rows=_rows(desk, found, reviewer),
+        rows=_rows(desk, found),
         total=None if counted is None else counted.total,
         seconds=perf_counter() - began,
     )
@@ -84,9 +85,7 @@ def _found(query: language.Query, q: str, found: SearchResult) -> dict[str, Any]
     }
 
 
-def _rows(desk: Desk, found: SearchResult, reviewer: str) -> list[results.Row]:
+def _rows(desk: Desk, found: SearchResult) -> list[results.Row]:
     neurons = sorted({NeuronId.parse(row.neuron) for row in found.rows})
     judgements = desk.reviews.judgements(neurons=neurons)
-    judged = {j.target.neuron for j in judgements if j.reviewer != reviewer}
-    blind = {neuron for neuron in judged if desk.reviews.is_blind(neuron, reviewer)}
-    return results.rows(found.rows, judgements, blind, reviewer)
+    return results.rows(found.rows, judgements)

@@ -11,9 +11,10 @@ from fastapi.responses import HTMLResponse
 from neuroexplain.errors import NeuroexplainError
 from neuroexplain.review.api.comparison import After, Measure, Side
 from neuroexplain.review.comparing import SECONDS, Comparison, compare
-from neuroexplain.review.desk import AtDesk, Desk
+from neuroexplain.review.desk import AtDesk, By, Desk
 from neuroexplain.review.pages.neuron import link
 from neuroexplain.review.rendering import page
+from neuroexplain.review.sparing import spared_pairs
 from neuroexplain.review.views.scatters import SIDE, scatter
 
 router = APIRouter()
@@ -23,6 +24,7 @@ router = APIRouter()
 def compare_page(
     request: Request,
     desk: AtDesk,
+    reviewer: By,
     first: Side = "",
     second: Side = "",
     measure: Measure = "correlation",
@@ -54,7 +56,9 @@ def compare_page(
         )
     except NeuroexplainError as error:
         return page(request, "compare.html.jinja", 400, **shown, error=str(error), found=None)
-    return page(request, "compare.html.jinja", **shown, error=None, **_found(desk, found, shown))
+    found, left_out = spared_pairs(desk, found, reviewer)
+    shown |= _found(desk, found, shown)
+    return page(request, "compare.html.jinja", **shown, error=None, left_out=left_out)
 
 
 def _found(desk: Desk, found: Comparison, shown: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def related(
         "related.html.jinja",
         neuron=found,
         back=link(found),
-        related=[relatives(desk, found, by) for by in kinds],
+        related=[relatives(desk, found, by, reviewer) for by in kinds],
         link=lambda address: f"/neurons/{quote(address)}",
         found_by=page_of,
     )
@@ -56,6 +56,7 @@ def neuron(
         "neuron.html.jinja",
         view=neuron_view(view.shown, spans=SPANS),
         hidden=view.hidden,
+        marking=view.marking,
         reveal="?reveal=1" if view.blind and not view.hidden else "",
         links=_links(desk, found),
         judgements=() if view.hidden else desk.reviews.judgements(neurons=[found]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
 from neuroexplain.review.api.queues import form_choices
@@ -15,6 +15,7 @@ from neuroexplain.review.verdicts import CHOICES, CONFIDENCES
 
 router = APIRouter()
 Position = Annotated[int, Query(ge=-1, lt=2**31)]
+Place = Annotated[int, Path(ge=0, lt=2**31)]
 AHEAD = 3
 """Items that a page fetches before they are wanted."""
 
@@ -36,10 +37,9 @@ def queue(
 ) -> HTMLResponse:
     """The item that a reviewer is to decide next, or the one at a place."""
     found = desk.reviews.queue(uuid)
+    items = desk.reviews.coming(found, reviewer, limit=1)  # whoever looks at one has begun
     if at is not None:
         items = [item_at(desk, found, at)]
-    else:
-        items = desk.reviews.coming(found, reviewer, limit=1)
     return page(
         request,
         "queue.html.jinja",
@@ -52,9 +52,10 @@ def queue(
 
 
 @router.get("/queues/{uuid}/items/{position}")
-def item(request: Request, uuid: str, position: int, desk: AtDesk, reviewer: By) -> HTMLResponse:
+def item(request: Request, uuid: str, position: Place, desk: AtDesk, reviewer: By) -> HTMLResponse:
     """One item by itself, for the page to take in."""
     found = desk.reviews.queue(uuid)
+    desk.reviews.coming(found, reviewer, limit=1)
     views = [item_view(desk, found, item_at(desk, found, position), reviewer)]
     return page(request, "items.html.jinja", views=views)
 

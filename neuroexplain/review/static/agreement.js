@@ -1,6 +1,7 @@
 // Makes a queue of what reviewers differ on, and goes there.
 
-import { announce, call } from "./review.js";
+import { makeQueue } from "./newqueue.js";
+import { announce } from "./review.js";
 
 const form = document.getElementById("settle");
 
@@ -23,7 +24,7 @@ async function make(event) {
     queue: form.dataset.queue || null,
   };
   try {
-    const made = await call("POST", "/queues", plan);
+    const made = await makeQueue(plan);
     location.assign(`/queues/${made.uuid}`);
   } catch (error) {
     trouble.textContent = error.message;

@@ -1,5 +1,5 @@
 // A blind queue of pairs by the two methods that are compared.
-import { call } from "./review.js";
+import { makeQueue } from "./newqueue.js";
 
 const form = document.getElementById("pairs");
 
@@ -12,7 +12,7 @@ async function make(event) {
   error.hidden = true;
   try {
     const plan = { kind: "pairs", blind: "scores", methods: [first, second], n: Number(form.elements.n.value), shared: 1 };
-    const queue = await call("POST", "/queues", { name: `${first} against ${second}`.slice(0, 200), ...plan });
+    const queue = await makeQueue({ name: `${first} against ${second}`.slice(0, 200), ...plan });
     location.assign(`/queues/${queue.uuid}`);
   } catch (trouble) {
     error.textContent = trouble.message;

@@ -1,5 +1,5 @@
 // A queue of what a query finds: a form that asks the interface for it and goes there.
-import { call } from "./review.js";
+import { makeQueue } from "./newqueue.js";
 
 const form = document.getElementById("make-queue");
 
@@ -25,7 +25,7 @@ async function make(event) {
   button.disabled = true;
   said.hidden = true;
   try {
-    const queue = await call("POST", "/queues", wanted());
+    const queue = await makeQueue(wanted());
     location.assign(`/queues/${queue.uuid}`);
   } catch (error) {
     said.textContent = error.message;

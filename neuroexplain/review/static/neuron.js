@@ -1,13 +1,14 @@
 // The neuron page: simulated rows on and off, verdicts on its explanations by keys, and parts that are loaded when wanted.
 
-import { announce, call, element, forPage, uuid } from "./review.js";
+import { Outbox } from "./outbox.js";
+import { announce, element, forPage, uuid } from "./review.js";
 
 const evidence = document.getElementById("evidence");
 const all = document.getElementById("toggle-simulated");
 const each = [...document.querySelectorAll("[data-simulated]")];
 const rows = [...document.querySelectorAll(".matrix tbody tr")];
 let since = performance.now(); // when the reader began to think of the next decision
-let saved = 0; // decisions made on this page that can be taken back here
+const made = []; // verdicts of this page that can be taken back here, with their rows
 
 // Simulated rows.
 
@@ -48,30 +49,35 @@ function said(row, text) {
   announce(text);
 }
 
-async function judge(button) {
+const outbox = new Outbox((unsaved, error) => {
+  if (error) announce(`${unsaved} not saved: ${error.message}. Trying again.`);
+});
+
+function judge(button) {
   const row = button.closest("tr");
   const { verdict } = button.dataset;
+  const one = { uuid: uuid(), row };
   const seconds = (performance.now() - since) / 1000;
-  try {
-    await call("POST", "/events", { uuid: uuid(), target: target(row), seconds, said: { kind: "verdict", verdict } });
-    saved += 1;
-    since = performance.now();
-    said(row, `saved: ${button.firstChild.textContent.trim().toLowerCase()}`);
-  } catch (error) {
-    said(row, `not saved: ${error.message}`);
-  }
+  since = performance.now();
+  made.push(one);
+  said(row, "saving…");
+  outbox.put("/events", { uuid: one.uuid, target: target(row), seconds, said: { kind: "verdict", verdict } }, {
+    written: () => said(row, `saved: ${button.firstChild.textContent.trim().toLowerCase()}`),
+    failed: (error) => {
+      if (made.includes(one)) made.splice(made.indexOf(one), 1);
+      said(row, `not saved: ${error.message}`);
+    },
+  });
 }
 
-async function undo() {
-  if (!saved) return announce("nothing was decided on this page");
-  try {
-    const undone = await call("POST", "/undo", { uuid: uuid() });
-    saved -= 1;
-    const row = rows.find((other) => target(other)?.text === undone.text);
-    if (row) said(row, "taken back");
-  } catch (error) {
-    announce(`not taken back: ${error.message}`);
-  }
+/** Take back the newest verdict of this page, by its name: whatever was done since, here or elsewhere, stays. */
+function undo() {
+  const one = made.pop();
+  if (!one) return announce("nothing was decided on this page");
+  outbox.put("/undo", { uuid: uuid(), event: one.uuid }, {
+    written: () => said(one.row, "taken back"),
+    failed: (error) => said(one.row, `not taken back: ${error.message}`),
+  });
 }
 
 for (const button of document.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => judge(button));

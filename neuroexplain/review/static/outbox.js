@@ -2,20 +2,22 @@
 
 import { call } from "./review.js";
 
+const PAUSE = 1500; // ms until what is stuck is tried again
+/** Whether it may be taken another time: no answer, a file or a server that is busy, a defect. */
+const passes = ({ status }) => !status || status === 429 || status >= 500;
+
 export class Outbox {
   #waiting = [];
   #sending = false;
+  #timer = null;
+  #emptied = [];
 
-  /** `onState(n, trouble)` hears how many are not written yet, and why where one could not be. */
+  /** `onState(n, trouble)` hears how many are not written yet, and why where they are stuck, to be tried again. */
   constructor(onState) {
     this.onState = onState;
     addEventListener("beforeunload", (event) => {
       if (this.#waiting.length) event.preventDefault();
     });
-  }
-
-  get size() {
-    return this.#waiting.length;
   }
 
   /** Add what is to be posted; `written(answer)` or, where the server refuses it for good, `failed(error)` is called. */
@@ -24,38 +26,41 @@ export class Outbox {
     this.#send();
   }
 
-  /** Resolves once everything is written, or is stuck. */
+  /** Resolves once everything is written or refused, however long that takes. */
   async flush() {
-    while (this.#sending) await this.#sending;
-    if (this.#waiting.length) throw new Error("some decisions are not saved yet");
+    if (this.#waiting.length) await new Promise((resolve) => this.#emptied.push(resolve));
   }
 
-  /** Try again what is stuck. */
-  retry() {
-    this.#send();
-  }
-
-  #send() {
-    if (!this.#sending) this.#sending = this.#run().finally(() => (this.#sending = false));
-  }
-
-  async #run() {
+  async #send() {
+    if (this.#sending) return;
+    clearTimeout(this.#timer);
+    this.#sending = true;
     this.onState(this.#waiting.length, null);
-    while (this.#waiting.length) {
-      const { path, body, written, failed } = this.#waiting[0];
-      let answer;
-      try {
-        answer = await call("POST", path, body);
-      } catch (error) {
-        // What did not get through is sent again under its uuid, so that it is written once.
-        if (!error.status) return this.onState(this.#waiting.length, error);
-        this.#waiting.shift();
-        failed(error);
-        continue;
+    while (this.#waiting.length && (await this.#sent(this.#waiting[0])));
+    this.#sending = false;
+    if (this.#waiting.length) this.#timer = setTimeout(() => this.#send(), PAUSE);
+    else this.#emptied.splice(0).forEach((resolve) => resolve());
+  }
+
+  /** Whether the first one is dealt with. */
+  async #sent({ path, body, written, failed }) {
+    let answer;
+    try {
+      answer = await call("POST", path, body);
+    } catch (error) {
+      // What did not get through is sent again under its uuid, so that it is written once.
+      if (passes(error)) {
+        this.onState(this.#waiting.length, error);
+        return false;
       }
       this.#waiting.shift();
-      written(answer);
+      failed(error);
       this.onState(this.#waiting.length, null);
+      return true;
     }
+    this.#waiting.shift();
+    written(answer);
+    this.onState(this.#waiting.length, null);
+    return true;
   }
 }

@@ -1,5 +1,5 @@
 // The form of a new queue: shows the fields of its kind, and sends those alone.
-import { call } from "./review.js";
+import { makeQueue } from "./newqueue.js";
 
 const form = document.getElementById("plan-form");
 
@@ -33,7 +33,7 @@ async function make(event) {
   button.disabled = true;
   error.hidden = true;
   try {
-    const queue = await call("POST", "/queues", wanted());
+    const queue = await makeQueue(wanted());
     location.assign(`/queues/${queue.uuid}`);
   } catch (trouble) {
     error.textContent = trouble.message;

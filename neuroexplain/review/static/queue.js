@@ -1,13 +1,14 @@
 // One decision, one key: the next item is there already, and the decision is written behind it.
 
 import { openEdit } from "./edit.js";
+import * as fields from "./fields.js";
 import { marking, marks } from "./marking.js";
 import { Outbox } from "./outbox.js";
-import { announce, call, forPage, uuid } from "./review.js";
+import { announce, call, element, forPage, uuid } from "./review.js";
 
 const root = document.getElementById("queue");
 const place = document.getElementById("place");
-const { queue, mode, blind } = root.dataset;
+const { queue, mode } = root.dataset;
 const kind = { verdict: "verdict", pairwise: "preference", adjudication: "adjudication" }[mode];
 const byId = (id) => document.getElementById(id);
 
@@ -16,22 +17,29 @@ const decided = new Set(); // places that were decided in this page, written or 
 const skipped = new Set(); // places that were skipped, and wait until nothing else is left
 let ahead = []; // items that are ready
 let fetching = null;
-let waiting = false;
+const drafts = new Map(); // what stands in the fields of places that are not shown
+const refused = new Map(); // decisions that the server did not take, by place
+let waiting = false; // for an item: a second key must not decide the same one again
+let undoing = 0; // decisions that are being taken back: the next key is meant for what comes back
+let moving = Promise.resolve(); // the next item is shown, or the end
+let looking = 0; // whatever was asked for before is out of date
 let since = performance.now();
 let pausedAt = null;
 let paused = 0;
 
 // --- what is saved ------------------------------------------------------------------------------------------------
 
-let retryTimer = null;
+let stuck = false;
 const outbox = new Outbox((unsaved, error) => {
-  byId("saved").textContent = error ? `not saved: ${unsaved}` : unsaved ? `saving ${unsaved}…` : "saved";
-  byId("saved").dataset.unsaved = unsaved;
-  clearTimeout(retryTimer);
-  if (error) {
-    complain(`${unsaved} not saved: ${error.message}. Trying again.`);
-    retryTimer = setTimeout(() => outbox.retry(), 1500);
-  } else complain("");
+  const lost = unsaved + refused.size;
+  byId("saved").textContent = error || (refused.size && !unsaved) ? `not saved: ${lost}` : unsaved ? `saving ${unsaved}…` : "saved";
+  byId("saved").dataset.unsaved = lost;
+  if (error) complain(`${unsaved} not saved: ${error.message}. Trying again.`);
+  else if (stuck) complain("");
+  stuck = Boolean(error);
+});
+addEventListener("beforeunload", (event) => {
+  if (refused.size) event.preventDefault();
 });
 
 function complain(text) {
@@ -68,20 +76,22 @@ function refill() {
 function admit(item) {
   const at = Number(item.dataset.position);
   const known = ahead.some((other) => other.dataset.position === item.dataset.position);
-  if (at !== position() && !known && !decided.has(at) && !skipped.has(at)) ahead.push(item);
+  if (at !== position() && !known && !decided.has(at) && !skipped.has(at)) ahead.push(refused.get(at)?.item ?? item);
 }
 
 function show(item) {
+  looking += 1;
+  if (current() && fields.any()) drafts.set(position(), fields.read());
   place.replaceChildren(item);
+  ahead = ahead.filter((other) => other.dataset.position !== item.dataset.position);
   root.dataset.ready = ahead.length;
   since = performance.now();
   paused = 0;
   pausedAt = document.hidden ? since : null;
-  for (const input of document.querySelectorAll("#decide input")) {
-    if (input.type === "radio") input.checked = false;
-    else input.value = "";
-  }
-  if (byId("rewrite")) suggest("");
+  fields.write(drafts.get(position()));
+  drafts.delete(position());
+  byId("decide").hidden = false;
+  byId("end").hidden = true;
   history.replaceState(null, "", `/queues/${queue}?at=${position()}`);
   scrollTo(0, 0);
   item.focus({ preventScroll: true });
@@ -89,13 +99,12 @@ function show(item) {
 }
 
 async function next() {
-  waiting = true; // for an item: a second key must not decide the same one again
+  waiting = true;
   try {
     if (!ahead.length) await catchUp();
     if (!ahead.length) return end();
     show(ahead.shift());
-    waiting = false;
-    await refill();
+    refill().catch((error) => complain(error.message));
   } catch (error) {
     complain(error.message);
   } finally {
@@ -108,16 +117,31 @@ async function catchUp() {
   await outbox.flush();
   await fetching;
   await refill();
-  if (ahead.length || !skipped.size) return;
-  skipped.clear();
-  await refill();
+  if (!ahead.length && skipped.size) {
+    skipped.clear();
+    await refill();
+  }
   // The one before the reviewer may be the last that is left.
   if (!ahead.length && current() && !decided.has(position())) ahead.push(current());
 }
 
+async function fetched(at) {
+  return refused.get(at)?.item ?? (await items(`/items/${at}`))[0];
+}
+
+/** Show another item, unless the reviewer goes on with this one before it is there. */
 async function look(at) {
-  const [item] = await items(`/items/${at}`);
-  if (item) show(item);
+  if (undoing || waiting) return;
+  const asked = ++looking;
+  const item = await fetched(at);
+  if (item && asked === looking) show(item);
+}
+
+/** Show an item out of turn; what stands there now and is not decided comes after it. */
+function putBefore(item) {
+  const was = current();
+  show(item);
+  if (was && was.dataset.position !== item.dataset.position && !decided.has(Number(was.dataset.position))) ahead.unshift(was);
 }
 
 function end() {
@@ -145,60 +169,69 @@ document.addEventListener("visibilitychange", () => {
 
 function saying(value) {
   if (value === null) return { kind: "skip" };
-  if (mode === "pairwise") return { kind, winner: value, note: byId("note").value };
-  const said = { kind, verdict: value, note: byId("note").value };
-  if (mode === "adjudication") return said;
-  const sure = document.querySelector("input[name=confidence]:checked");
-  const tags = byId("tags").value.split(",").map((tag) => tag.trim()).filter(Boolean);
-  const rewrite = byId("rewriting").hidden ? "" : byId("rewrite").value.trim();
-  return { ...said, tags, rewrite, confidence: sure ? Number(sure.value) : null };
+  const { note, ...more } = fields.read();
+  if (mode === "pairwise") return { kind, winner: value, note };
+  const said = { kind, verdict: value, note };
+  return mode === "adjudication" ? said : { ...said, ...more };
 }
 
 function decide(value) {
   const item = current();
-  if (!item || waiting || (mode === "simulation" && value !== null) || ("writesFirst" in item.dataset && value !== null)) return;
+  if (!item || waiting || undoing || (mode === "simulation" && value !== null) || ("writesFirst" in item.dataset && value !== null)) return;
   const said = saying(value);
-  put("/events", { said, blind }, item, value !== null, () => restore(said));
+  put("/events", { said }, item, value !== null);
 }
 
 /** Send a decision on its way, and show the next item. */
-function put(path, what, item, counts, again, written) {
+function put(path, what, item, counts, written) {
   const at = position();
   const by = counts && !decided.has(at) && !("decided" in item.dataset) ? 1 : 0;
+  const said = fields.read();
   (counts ? decided : skipped).add(at);
   ahead = ahead.filter((other) => other.dataset.position !== item.dataset.position);
   count(by);
+  complain("");
+  pardon(at);
+  fields.write();
+  if (!counts) drafts.set(at, said);
   const failed = (error) => {
     decided.delete(at);
     skipped.delete(at);
     count(-by);
-    if (current()) ahead.unshift(current());
-    show(item);
-    again();
-    complain(`not saved: ${error.message}`);
+    refuse(at, item, said, error);
   };
   outbox.put(path, { uuid: uuid(), queue, position: at, seconds: seconds(), ...what }, { written, failed });
-  next();
+  const turn = next();
+  moving = moving.then(() => turn);
 }
 
-/** What was said stands in the fields again. */
-function restore(said) {
-  byId("note").value = said.note ?? "";
-  if (byId("tags")) byId("tags").value = (said.tags ?? []).join(", ");
-  if (said.confidence && mode === "verdict") byId(`sure-${said.confidence}`).checked = true;
-  if (byId("rewrite")) suggest(said.rewrite ?? "");
+/** Keep what was refused, and say so; the item before the reviewer stays. */
+function refuse(at, item, said, error) {
+  if (current() && position() === at && !fields.any()) fields.write(said);
+  else if (!drafts.has(at)) drafts.set(at, said);
+  const line = element("li", {}, `Item ${at + 1} is not saved: ${error.message} `);
+  line.append(element("button", { type: "button", onclick: () => goBack(at) }, `Go back to item ${at + 1}`));
+  refused.set(at, { item, line });
+  byId("refused").append(line);
 }
 
-/** The field for a better text, which goes with the verdict. */
-function suggest(text) {
-  byId("rewrite").value = text;
-  byId("rewriting").hidden = !text;
+/** It is decided anew, or taken back. */
+function pardon(at) {
+  refused.get(at)?.line.remove();
+  refused.delete(at);
+}
+
+async function goBack(at) {
+  await moving;
+  const held = refused.get(at);
+  if (held && !(current() && position() === at)) putBefore(held.item);
+  else current()?.focus({ preventScroll: true });
 }
 
 function edit() {
   const shown = place.querySelector(".explanation");
   if (!byId("rewrite") || !shown) return;
-  if (!byId("rewrite").value) suggest(JSON.parse(shown.dataset.target).text);
+  if (!byId("rewrite").value) fields.suggest(JSON.parse(shown.dataset.target).text);
   byId("rewriting").hidden = false;
   byId("rewrite").focus();
 }
@@ -210,13 +243,13 @@ function score() {
   const dialog = byId("edit");
   openEdit({ neuron, text, onSaved: () => dialog.close() });
   byId("edit-text").value = better || text;
-  dialog.addEventListener("close", () => suggest(byId("edit-text").value), { once: true });
+  dialog.addEventListener("close", () => fields.suggest(byId("edit-text").value), { once: true });
 }
 
 function handIn() {
   const item = current();
-  if (!item || waiting) return;
-  put("/simulations", { spans: marks(item) }, item, true, () => {}, simulated);
+  if (!item || waiting || undoing) return;
+  put("/simulations", { spans: marks(item) }, item, true, simulated);
 }
 
 /** How the reviewer's last marks did. */
@@ -231,24 +264,30 @@ function count(by) {
   byId("left").textContent = Math.max(0, Number(byId("left").textContent) - by);
 }
 
-async function undo() {
-  try {
-    await outbox.flush();
-    const undone = await call("POST", "/undo", { uuid: uuid(), queue });
-    decided.delete(undone.position);
-    skipped.delete(undone.position);
-    if (undone.kind !== "skip" && undone.kind !== "own") count(-1);
-    if (current()) ahead.unshift(current());
-    byId("decide").hidden = false;
-    byId("end").hidden = true;
-    await look(undone.position);
-    ahead = ahead.filter((item) => Number(item.dataset.position) !== undone.position);
-    restore(undone.said);
-    announce(`taken back: ${undone.said.verdict ?? undone.said.winner ?? undone.kind}`);
-    complain("");
-  } catch (error) {
-    complain(error.message);
-  }
+/** It waits its turn behind the decisions, and under its uuid it takes back one of them, however often it is sent. */
+function undo() {
+  undoing += 1;
+  const done = () => (undoing -= 1);
+  complain("");
+  outbox.put("/undo", { uuid: uuid(), queue }, {
+    written: (undone) => {
+      decided.delete(undone.position);
+      skipped.delete(undone.position);
+      if (undone.kind !== "skip" && undone.kind !== "own") count(-1);
+      moving = moving.then(() => takenBack(undone)).catch((error) => complain(error.message)).finally(done);
+    },
+    failed: (error) => {
+      done();
+      complain(`not taken back: ${error.message}`);
+    },
+  });
+}
+
+async function takenBack({ kind, position: at, said }) {
+  const item = await fetched(at);
+  if (kind !== "skip" && kind !== "own") drafts.set(at, said);
+  putBefore(item);
+  announce(`taken back: ${said.verdict ?? said.winner ?? kind}`);
 }
 
 async function saveOwn() {
@@ -256,9 +295,9 @@ async function saveOwn() {
   const text = place.querySelector(".own").value.trim();
   if (!text) return complain("write an explanation first");
   try {
-    await call("POST", "/events", { uuid: uuid(), queue, position: at, seconds: seconds(), blind, said: { kind: "own", text } });
-    await look(at);
+    await call("POST", "/events", { uuid: uuid(), queue, position: at, seconds: seconds(), said: { kind: "own", text } });
     complain("");
+    if (current() && position() === at) await look(at);
   } catch (error) {
     complain(`not saved: ${error.message}`);
   }
@@ -292,8 +331,8 @@ function act(key) {
   else if (key === "v") root.classList.toggle("hide-simulated");
   else if (key === "?") byId("help").showModal();
   else if (/^[123]$/.test(key) && mode === "verdict") byId(`sure-${key}`).checked = true;
-  else if (key === "j") look(position() + 1).catch(() => complain("this is the last item"));
-  else if (key === "k") look(position() - 1).catch(() => complain("this is the first item"));
+  else if (key === "j" && current()) look(position() + 1).catch(() => complain("this is the last item"));
+  else if (key === "k" && current()) look(position() - 1).catch(() => complain("this is the first item"));
   else return false;
   return true;
 }
@@ -311,6 +350,7 @@ document.addEventListener("click", (event) => {
   else if (button.id === "submit-marks") handIn();
   else if (button.classList.contains("save-own")) saveOwn();
 });
+for (const part of [byId("decide"), place]) part.addEventListener("input", () => (looking += 1));
 byId("decide").addEventListener("submit", (event) => event.preventDefault());
 
 marking(place, handIn, () => shortcuts.checked);

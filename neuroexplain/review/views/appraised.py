@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from neuroexplain.agreement.estimates import Estimate
 from neuroexplain.appraising import Agreement
-from neuroexplain.appraising.appraisal import Calibration
+from neuroexplain.appraising.appraisal import Appraisal, Calibration
 from neuroexplain.records import NeuronId
 from neuroexplain.review.desk import Desk
 
@@ -27,6 +27,19 @@ def concealed(desk: Desk, found: Agreement, reviewer: str) -> Agreement:
             replace(d, verdicts={}) if d.neuron in blind else d for d in found.differing
         ),
     )
+
+
+def is_under_way(desk: Desk, queue: str | None, reviewer: str) -> bool:
+    """Whether a reviewer still has items of a blind queue before them, whose methods and scores parts of it would tell."""
+    if queue is None:
+        return False
+    found = desk.reviews.queue(queue)
+    return found.blind != "none" and desk.reviews.progress(found, reviewer).left > 0
+
+
+def whole(found: Appraisal) -> Appraisal:
+    """Without the parts of a queue: a small part may be one item."""
+    return replace(found, methods=(), layers=(), scores=())
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from neuroexplain.catalogue.language.query import Query
 from neuroexplain.catalogue.searching.found import Facets, ScoreBin
 from neuroexplain.records import NeuronId
 from neuroexplain.review.narrowing import asks, narrowed, page_of, sorting, widened
+from neuroexplain.review.sparing import HIDDEN
 from neuroexplain.reviewed import Judgement
 
 FACETS = ("subject", "layer", "explainer", "llm", "state", "polarity")
@@ -45,33 +46,24 @@ class Row(NamedTuple):
     neuron: NeuronId
     verdicts: tuple[Judgement, ...]
     hidden: bool
-    """Whether others' verdicts are kept from this reviewer, who is to judge it blind."""
+    """Whether all but its place is kept from this reviewer, who is to judge it blind."""
 
 
-def rows(
-    found: Sequence[SearchRow],
-    judgements: Sequence[Judgement],
-    blind: set[NeuronId],
-    reviewer: str,
-) -> list[Row]:
+def rows(found: Sequence[SearchRow], judgements: Sequence[Judgement]) -> list[Row]:
     """Rows with the verdicts on exactly their texts.
 
     Args:
-        found: explanations.
+        found: explanations; of those that are hidden, `sparing` has left the place alone, and they get no verdicts.
         judgements: on explanations of these neurons.
-        blind: neurons that wait for the reviewer in a blind queue.
-        reviewer: who looks.
     """
     by_text: dict[tuple[NeuronId, str], list[Judgement]] = defaultdict(list)
     for judgement in judgements:
         by_text[judgement.target.neuron, judgement.target.text].append(judgement)
     made = []
     for row in found:
-        neuron = NeuronId.parse(row.neuron)
-        said = by_text[neuron, row.text]
-        own = [j for j in said if j.reviewer == reviewer]
-        kept = own if neuron in blind else said
-        made.append(Row(row, neuron, tuple(kept), len(kept) < len(said)))
+        neuron, hidden = NeuronId.parse(row.neuron), row.state == HIDDEN
+        said = () if hidden else tuple(by_text[neuron, row.text])
+        made.append(Row(row, neuron, said, hidden))
     return made
 
 
