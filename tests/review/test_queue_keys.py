@@ -42,6 +42,11 @@ def at(page: Page, position: int) -> None:
     page.wait_for_selector(f'#place .item[data-position="{position}"]')
 
 
+def ready(page: Page) -> None:
+    """Wait until the next item is there before it is wanted."""
+    expect(page.locator("#queue")).to_have_attribute("data-ready", re.compile("[1-9]"))
+
+
 def saved(page: Page) -> None:
     expect(page.locator("#saved")).to_have_text("saved")
 
@@ -84,7 +89,7 @@ def test_the_next_item_is_there_at_once(shared: Site, visit: Visit) -> None:
     waits = []
     for position in range(11):
         at(page, position)
-        expect(page.locator("#queue")).to_have_attribute("data-ready", re.compile("[1-9]"))
+        ready(page)
         waits.append(
             page.evaluate(
                 """() => {
@@ -200,6 +205,60 @@ def test_a_better_text_goes_with_the_verdict(shared: Site, visit: Visit) -> None
     assert event.data == Judged("too-broad", rewrite=f"{text}, and only there")
     page.keyboard.press("Backspace")
     expect(page.locator("#rewrite")).to_have_value(f"{text}, and only there")
+
+
+def test_a_text_that_was_left_as_it_was_is_no_better_text(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 2)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    page.keyboard.press("e")
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    at(page, 1)
+    saved(page)
+    assert [event.data for event in decisions(shared, queue)] == [Judged("correct")]
+
+
+def test_a_tag_that_is_too_long_is_said_before_it_is_sent(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 2)
+    page = visit(shared).page
+    page.goto(f"/queues/{queue.uuid}")
+    page.locator("#tags").fill(f"short, {'x' * 61}")
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    expect(page.locator("#trouble")).to_contain_text("a tag has at most 60 letters")
+    at(page, 0)
+    assert decisions(shared, queue) == []
+
+
+def test_keys_rest_where_no_next_item_can_be_fetched(shared: Site, visit: Visit) -> None:
+    queue = make(shared, 9)
+    visitor = visit(shared)
+    page = visitor.page
+    page.goto(f"/queues/{queue.uuid}")
+    expect(page.locator("#queue")).to_have_attribute("data-ready", "3")
+    visitor.context.set_offline(True)
+    for position in range(4):
+        at(page, position)
+        page.keyboard.press("a")
+    page.keyboard.press("x")  # the last of those that were there must not be decided again
+    expect(page.locator("#trouble")).to_contain_text("not saved")
+    visitor.context.set_offline(False)
+    at(page, 4)
+    saved(page)
+    assert verdicts(shared, queue) == [(position, "correct") for position in range(4)]
+    visitor.expect("ERR_INTERNET_DISCONNECTED")
+
+
+def test_reading_only_offers_nothing_to_press(made: Path, tmp_path: Path, visit: Visit) -> None:
+    with serving(copy_of(made, tmp_path)) as site:
+        queue = make(site, 2)
+        site.desk.read_only = True
+        page = visit(site).page
+        page.goto(f"/queues/{queue.uuid}")
+        assert page.locator("#decide").count() == 0
+        assert "reading only" in page.locator("main").inner_text()
+        assert page.locator("#place .item").is_visible()
 
 
 def test_shortcuts_can_be_turned_off_and_stay_off(shared: Site, visit: Visit) -> None:
@@ -329,6 +388,10 @@ def test_a_person_marks_held_out_spans_by_keys_and_is_scored(shared: Site, visit
     for key in ("7", "ArrowRight", "Space", "ArrowRight", "3", "0", "ArrowDown", "Space"):
         page.keyboard.press(key)
     page.locator(".marking").nth(1).locator(".token").nth(spans[1].first).press("4")
+    page.locator("#undo").focus()
+    page.locator("#undo").blur()
+    page.keyboard.press("Space")  # marks are not thrown away by a key
+    expect(page.locator("#trouble")).to_contain_text("there are marks")
     page.keyboard.press("Enter")
     at(page, 1)
     saved(page)
@@ -345,6 +408,12 @@ def test_a_person_marks_held_out_spans_by_keys_and_is_scored(shared: Site, visit
     page.keyboard.press("Space")  # no token has the focus: the item is skipped
     saved(page)
     assert [e.kind for e in shared.reviews.log() if e.queue == queue.uuid] == ["simulation", "skip"]
+    for _ in range(2):
+        page.keyboard.press("Backspace")
+        saved(page)
+    at(page, 0)
+    first = page.locator(".marking").first.locator(".token:enabled")
+    assert [first.nth(n).get_attribute("data-level") for n in range(3)] == ["7", "10", "0"]
 
 
 def test_marks_are_drawn_with_the_pointer(shared: Site, visit: Visit) -> None:
@@ -426,6 +495,7 @@ def test_a_late_refusal_leaves_the_next_item_and_its_note_and_can_be_gone_back_t
     visitor = visit(shared)
     page = visitor.page
     page.goto(f"/queues/{queue.uuid}")
+    ready(page)
     held: list[Route] = []
     page.route("**/api/v1/events", lambda route: held.append(route))
     page.locator("#note").fill("said of the first")
@@ -474,6 +544,7 @@ def test_the_last_item_keeps_its_note_when_it_is_refused(shared: Site, visit: Vi
     expect(page.locator("#note")).to_have_value("hard to say")
     at(page, 0)
     page.unroute("**/api/v1/events")
+    expect(page.locator("#queue:not([aria-busy])")).to_be_visible()
     page.keyboard.press("x")
     expect(page.locator("#end")).to_be_visible()
     saved(page)

@@ -52,6 +52,14 @@ export function marks(item) {
   }));
 }
 
+/** Have marks stand in an item, as `marks` gave them. */
+export function draw(item, spans) {
+  for (const { document: number, start, levels } of spans) {
+    const span = item.querySelector(`.marking[data-document="${number}"][data-start="${start}"]`);
+    span?.querySelectorAll(".token:enabled").forEach((button) => set(button, levels[[...span.children].indexOf(button)]));
+  }
+}
+
 function set(button, to) {
   const heat = 2 * to;
   button.dataset.level = to;

@@ -2,7 +2,7 @@
 
 import { openEdit } from "./edit.js";
 import * as fields from "./fields.js";
-import { marking, marks } from "./marking.js";
+import { draw, marking, marks } from "./marking.js";
 import { Outbox } from "./outbox.js";
 import { announce, call, element, forPage, uuid } from "./review.js";
 
@@ -13,6 +13,7 @@ const kind = { verdict: "verdict", pairwise: "preference", adjudication: "adjudi
 const byId = (id) => document.getElementById(id);
 
 const AHEAD = 3; // items to have ready
+const LONGEST_TAG = 60;
 const decided = new Set(); // places that were decided in this page, written or not yet
 const skipped = new Set(); // places that were skipped, and wait until nothing else is left
 let ahead = []; // items that are ready
@@ -37,6 +38,7 @@ const outbox = new Outbox((unsaved, error) => {
   if (error) complain(`${unsaved} not saved: ${error.message}. Trying again.`);
   else if (stuck) complain("");
   stuck = Boolean(error);
+  if (!unsaved && !waiting && left()) next(); // it stood there because nothing could be fetched
 });
 addEventListener("beforeunload", (event) => {
   if (refused.size) event.preventDefault();
@@ -49,6 +51,8 @@ function complain(text) {
 
 // --- items --------------------------------------------------------------------------------------------------------
 
+/** Whether the item before the reviewer is decided, and only waits for the next one. */
+const left = () => Boolean(current() && "left" in current().dataset);
 const current = () => place.querySelector(".item");
 const position = () => Number(current().dataset.position);
 
@@ -82,6 +86,7 @@ function admit(item) {
 function show(item) {
   looking += 1;
   if (current() && fields.any()) drafts.set(position(), fields.read());
+  delete item.dataset.left;
   place.replaceChildren(item);
   ahead = ahead.filter((other) => other.dataset.position !== item.dataset.position);
   root.dataset.ready = ahead.length;
@@ -100,6 +105,7 @@ function show(item) {
 
 async function next() {
   waiting = true;
+  root.setAttribute("aria-busy", "true");
   try {
     if (!ahead.length) await catchUp();
     if (!ahead.length) return end();
@@ -109,6 +115,7 @@ async function next() {
     complain(error.message);
   } finally {
     waiting = false;
+    root.removeAttribute("aria-busy");
   }
 }
 
@@ -172,12 +179,22 @@ function saying(value) {
   const { note, ...more } = fields.read();
   if (mode === "pairwise") return { kind, winner: value, note };
   const said = { kind, verdict: value, note };
+  if (more.rewrite && more.rewrite === original()) more.rewrite = ""; // looked at, and left as it was
   return mode === "adjudication" ? said : { ...said, ...more };
+}
+
+const original = () => JSON.parse(place.querySelector(".explanation").dataset.target).text;
+
+/** Why what stands in the fields cannot be sent; null where it can. */
+function trouble() {
+  const long = (fields.read().tags ?? []).find((tag) => tag.length > LONGEST_TAG);
+  return long ? `a tag has at most ${LONGEST_TAG} letters, and "${long.slice(0, 20)}…" has ${long.length}` : null;
 }
 
 function decide(value) {
   const item = current();
-  if (!item || waiting || undoing || (mode === "simulation" && value !== null) || ("writesFirst" in item.dataset && value !== null)) return;
+  if (!item || left() || waiting || undoing || (mode === "simulation" && value !== null) || ("writesFirst" in item.dataset && value !== null)) return;
+  if (value !== null && trouble()) return complain(trouble());
   const said = saying(value);
   put("/events", { said }, item, value !== null);
 }
@@ -188,6 +205,7 @@ function put(path, what, item, counts, written) {
   const by = counts && !decided.has(at) && !("decided" in item.dataset) ? 1 : 0;
   const said = fields.read();
   (counts ? decided : skipped).add(at);
+  item.dataset.left = "";
   ahead = ahead.filter((other) => other.dataset.position !== item.dataset.position);
   count(by);
   complain("");
@@ -207,6 +225,7 @@ function put(path, what, item, counts, written) {
 
 /** Keep what was refused, and say so; the item before the reviewer stays. */
 function refuse(at, item, said, error) {
+  delete item.dataset.left;
   if (current() && position() === at && !fields.any()) fields.write(said);
   else if (!drafts.has(at)) drafts.set(at, said);
   const line = element("li", {}, `Item ${at + 1} is not saved: ${error.message} `);
@@ -231,7 +250,7 @@ async function goBack(at) {
 function edit() {
   const shown = place.querySelector(".explanation");
   if (!byId("rewrite") || !shown) return;
-  if (!byId("rewrite").value) fields.suggest(JSON.parse(shown.dataset.target).text);
+  if (!byId("rewrite").value) fields.suggest(original());
   byId("rewriting").hidden = false;
   byId("rewrite").focus();
 }
@@ -248,9 +267,11 @@ function score() {
 
 function handIn() {
   const item = current();
-  if (!item || waiting || undoing) return;
+  if (!item || left() || waiting || undoing) return;
   put("/simulations", { spans: marks(item) }, item, true, simulated);
 }
+
+const isMarked = () => Boolean(current()) && marks(current()).some(({ levels }) => levels.some(Boolean));
 
 /** How the reviewer's last marks did. */
 function simulated(answer) {
@@ -286,6 +307,7 @@ function undo() {
 async function takenBack({ kind, position: at, said }) {
   const item = await fetched(at);
   if (kind !== "skip" && kind !== "own") drafts.set(at, said);
+  if (said.spans) draw(item, said.spans);
   putBefore(item);
   announce(`taken back: ${said.verdict ?? said.winner ?? kind}`);
 }
@@ -323,6 +345,8 @@ function pressed(event) {
 
 function act(key) {
   if (choices.has(key)) decide(choices.get(key));
+  else if (mode === "simulation" && key === "Enter") handIn();
+  else if (mode === "simulation" && key === " " && isMarked()) complain("there are marks: enter hands them in, the button skips");
   else if (key === " ") decide(null);
   else if (key === "Backspace") undo();
   else if (key === "c") byId("note").focus();
