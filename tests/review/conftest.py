@@ -114,9 +114,9 @@ def site(place: Path) -> Iterator[Site]:
 BROWSER = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run")  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, one for all tests. Skipped where there is none, unless NEUROEXPLAIN_TEST_BROWSER=required."""
+    """Chromium, one for a module: while Playwright is there, its event loop runs, and no other can. Skipped where there is none, unless NEUROEXPLAIN_TEST_BROWSER=required."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None and os.environ.get("NEUROEXPLAIN_TEST_BROWSER") != "required":
         pytest.skip("no Chromium on this machine")

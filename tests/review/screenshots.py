@@ -1,6 +1,6 @@
 """Pictures of the review page for the README: `make screenshots`.
 
-The catalogue is real (MiniLM's neurons, explained by three methods that ask nobody); the verdicts in it are drawn by chance, so that
+The catalogue is real (MiniLM's neurons, explained by two methods that ask nobody); the verdicts in it are drawn by chance, so that
 the pages have something to show.
 """
 
@@ -22,16 +22,15 @@ from neuroexplain.reviewed import Event, Judged, Preferred, Queue, Verdict
 from tests.review.conftest import BROWSER, Site, serving
 from tests.review.queues import make
 
-METHODS = (("ngram", "ngram"), ("keywords", "embedding"), ("token-table", "token-table"))
-NEURONS = "1:0-79,4:0-79"
+METHODS = (("ngram", "ngram"), ("token-table", "embedding"))
+NEURONS = "1:0-59,4:0-59"
 WIDTH, HEIGHT, NARROW = 1200, 860, 390
 VERDICTS: tuple[Verdict, ...] = ("correct", "correct", "correct", "too-broad", "too-narrow", "partly", "wrong")  # fmt: skip
 
 
 def collected(path: Path) -> None:
     """A catalogue of a real model."""
-    program("collect", path, "--subject", "minilm", "--tokens", "60000")
-    program("ngrams", path, "--orders", "2", "--min-count", "2")
+    program("collect", path, "--subject", "minilm", "--tokens", "20000", "--layers", "1,4")
     for explainer, simulator in METHODS:
         method = ("--explainer", explainer, "--simulator", simulator)
         program("sweep", path, "--subject", "minilm", "--neurons", NEURONS, *method)
@@ -100,7 +99,7 @@ def main() -> None:
 def take(site: Site, folder: Path) -> None:
     """All pictures."""
     queues = reviewed(site)
-    neuron = site.catalogue.search("explainer:keywords sort:score", limit=1).rows[0].neuron
+    neuron = site.catalogue.search("explainer:ngram sort:score", limit=1).rows[0].neuron
     pages = {
         "overview": "/",
         "catalogue": "/catalogue?q=" + quote("layer:4 score>=0.3"),
@@ -132,6 +131,7 @@ def take(site: Site, folder: Path) -> None:
 
 def picture(page: Page, address: str, path: Path) -> None:
     """The top of a page."""
+    page.goto("about:blank")  # another place of the same page is no new page
     answer = page.goto(address)
     assert answer is not None
     assert answer.ok, answer.text()
